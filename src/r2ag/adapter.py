@@ -1,0 +1,334 @@
+"""An adapter on disk: what training learned, and what it must be used with.
+
+    folder/
+      config.json          format_version, method, sizes, prompt template, calibration, the LLM and encoder it belongs to
+      model.safetensors    R²-Former, head, projection; probes of the LLM's embedding rows and of the encoder's vectors
+      encoder/             LoRA of the feature encoder (peft), where it was fine-tuned
+      lora/                LoRA of the LLM (peft), where it was trained jointly
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from r2ag.calibration import Calibration
+from r2ag.encoder import FeatureEncoder
+from r2ag.errors import InputError
+from r2ag.former import FormerConfig, R2Former, RankTokens
+from r2ag.prompting import PromptTemplate
+from r2ag.templates import DEFAULT_PLAIN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+FORMAT_VERSION = 1
+Method = Literal["r2ag", "learned-tokens", "raft"]
+
+PROBE_ROWS = 64
+PROBE_TEXTS = (
+    "Which river runs through the capital?",
+    "Printing with movable type spread through Europe in the fifteenth century.",
+    "蜜蜂用舞蹈告诉同伴花在哪里。",
+)
+# Measured in tests/test_adapter.py: another quantisation of one model keeps its rows above .98, other models below .3.
+LEAST_ROW_SIMILARITY = 0.9
+SAME_ROW_SIMILARITY = 0.999
+LEAST_TOKEN_AGREEMENT = 0.95
+LEAST_ENCODER_SIMILARITY = 0.99
+
+
+@dataclass(frozen=True)
+class LLMIdentity:
+    """What an adapter remembers of its LLM."""
+
+    name: str
+    model_type: str
+    hidden_size: int
+    vocab_size: int
+    probe_tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """What an adapter remembers of its feature encoder."""
+
+    name: str
+    dimension: int
+    similarity: str
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """Everything of an adapter that is not a tensor."""
+
+    method: Method
+    llm: LLMIdentity
+    encoder: EncoderIdentity
+    former: FormerConfig
+    template: PromptTemplate
+    calibration: Calibration = field(default_factory=Calibration)
+    plain_prompt: str = DEFAULT_PLAIN  # the family that answers best in plain RAG with this LLM, chosen on training records
+    plain_top_n: int = 3  # and the number of documents with which it does
+    training: Mapping[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+class Adapter:
+    """The trained parts, with the means to check that an LLM and an encoder are those they were trained with."""
+
+    def __init__(
+        self,
+        config: AdapterConfig,
+        former: R2Former | RankTokens,
+        probes: Mapping[str, Tensor],
+        folder: Path | None = None,
+    ) -> None:
+        self.config = config
+        self.former = former
+        self.probes = dict(probes)
+        self.folder = folder
+        self._encoder_source: Path | None = None
+
+    @classmethod
+    def create(
+        cls,
+        method: Method,
+        llm: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        encoder: FeatureEncoder,
+        former: FormerConfig,
+        template: PromptTemplate,
+    ) -> Adapter:
+        """A new, untrained adapter for this LLM and encoder; its anchors start at the LLM's embedding scale."""
+        rows, tokens = _probe_llm(llm, tokenizer)
+        identity = LLMIdentity(
+            llm.name_or_path, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
+        )
+        described = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
+        module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
+        module.scale_anchors_to(_embedding_rows(llm, 4096))
+        probes = {"probe.llm": rows, "probe.encoder": _probe_encoder(encoder)}
+        return cls(AdapterConfig(method, identity, described, former, template), module, probes)
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str]) -> Adapter:
+        """Loads an adapter by folder, or by hub name where there is no such folder.
+
+        Raises:
+            InputError: there is none, its format is newer, or a file is damaged; names the file.
+        """
+        folder = _locate(os.fspath(name))
+        config = read_config(folder / "config.json")
+        weights = folder / "model.safetensors"
+        try:
+            tensors = load_file(weights)
+        except (OSError, SafetensorError):
+            raise InputError(f"{weights} is missing or damaged; copy or train the adapter again.") from None
+        probes = {key: tensors.pop(key) for key in list(tensors) if key.startswith("probe.")}
+        former = RankTokens(config.former) if config.method == "learned-tokens" else R2Former(config.former)
+        try:
+            former.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
+        except RuntimeError:
+            raise InputError(f"{weights} does not fit {folder / 'config.json'}; copy or train the adapter again.") from None
+        return cls(config, former.eval(), probes, folder)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], llm: PreTrainedModel | None = None) -> None:
+        """Writes the adapter; a folder that stands there is replaced whole or not at all.
+
+        Args:
+            llm: the peft-wrapped LLM whose LoRA belongs to the adapter, where it was trained jointly.
+        """
+        target = Path(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            text = json.dumps(asdict(self.config), ensure_ascii=False, indent=2)
+            (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
+            tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.former.state_dict().items()}
+            save_file(tensors | self.probes, temporary / "model.safetensors")
+            if llm is not None:
+                llm.save_pretrained(str(temporary / "lora"))
+            for part in ("encoder", "lora", "README.md"):
+                self._carry_over(part, temporary)
+            _replace_folder(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self.folder = target
+
+    def attach_encoder_lora(self, folder: Path) -> None:
+        """Makes the encoder's LoRA part of what is saved."""
+        self._encoder_source = folder
+
+    def _carry_over(self, part: str, temporary: Path) -> None:
+        source = None if self.folder is None else self.folder / part
+        if part == "encoder" and self._encoder_source is not None:
+            source = self._encoder_source
+        if source is None or (temporary / part).exists():
+            return
+        if source.is_dir():
+            shutil.copytree(source, temporary / part)
+        elif source.is_file():
+            shutil.copy(source, temporary / part)
+
+    def with_calibration(self, calibration: Calibration) -> Adapter:
+        """The same adapter with other probabilities."""
+        changed = Adapter(replace(self.config, calibration=calibration), self.former, self.probes, self.folder)
+        changed._encoder_source = self._encoder_source
+        return changed
+
+    @property
+    def encoder_lora(self) -> Path | None:
+        """Folder of the encoder's LoRA, where there is one."""
+        return self._part("encoder")
+
+    @property
+    def llm_lora(self) -> Path | None:
+        """Folder of the LLM's LoRA, where there is one."""
+        return self._part("lora")
+
+    def _part(self, name: str) -> Path | None:
+        folder = None if self.folder is None else self.folder / name
+        return folder if folder is not None and folder.is_dir() else None
+
+    def check_llm(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+        """Refuses an LLM that the adapter was not trained with; warns of another quantisation or dtype.
+
+        Raises:
+            InputError: architecture, size, vocabulary or embedding rows differ; says which.
+        """
+        trained = self.config.llm
+        advice = f"use {trained.name}, or train an adapter for this LLM with r2ag train"
+        if (llm.config.model_type, _hidden_size(llm)) != (trained.model_type, trained.hidden_size):
+            raise InputError(
+                f"The adapter belongs to {trained.name} ({trained.model_type}, hidden size {trained.hidden_size}), not to "
+                f"{llm.name_or_path} ({llm.config.model_type}, hidden size {_hidden_size(llm)}); {advice}."
+            )
+        rows, tokens = _probe_llm(llm, tokenizer, trained.vocab_size)
+        agreement = sum(a == b for a, b in zip(tokens, trained.probe_tokens, strict=False)) / len(trained.probe_tokens)
+        if agreement < LEAST_TOKEN_AGREEMENT:
+            raise InputError(f"The vocabulary of {llm.name_or_path} is not that of {trained.name}; {advice}.")
+        likeness = _least_typical_cosine(rows, self.probes["probe.llm"])
+        if likeness < LEAST_ROW_SIMILARITY:
+            raise InputError(
+                f"The embeddings of {llm.name_or_path} are not those of {trained.name} (cosine {likeness:.2f}); {advice}."
+            )
+        if likeness < SAME_ROW_SIMILARITY:
+            warnings.warn(
+                f"{llm.name_or_path} is another quantisation of {trained.name} (embedding cosine {likeness:.3f}); "
+                "answers may differ a little from those of the adapter's own LLM.",
+                stacklevel=2,
+            )
+
+    def check_encoder(self, encoder: FeatureEncoder) -> None:
+        """Refuses an encoder whose vectors are not those the adapter was trained on.
+
+        Raises:
+            InputError: dimension, similarity or vectors differ.
+        """
+        trained = self.config.encoder
+        same_kind = (encoder.dimension, encoder.similarity) == (trained.dimension, trained.similarity)
+        if same_kind:
+            likeness = _least_typical_cosine(_probe_encoder(encoder), self.probes["probe.encoder"])
+            if likeness >= LEAST_ENCODER_SIMILARITY:
+                return
+        raise InputError(
+            f"The adapter's features come from the encoder {trained.name} with its own fine-tuning, and {encoder.name} "
+            "gives other vectors; leave the encoder to the adapter, or train an adapter with this one."
+        )
+
+
+def read_config(file: Path) -> AdapterConfig:
+    """Reads and checks config.json.
+
+    Raises:
+        InputError: missing, not JSON, of a newer format, or with fields that are wrong.
+    """
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        version = fields.pop("format_version")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(f"{file} is missing or not an adapter's config.json; check the adapter's path.") from None
+    if version != FORMAT_VERSION:
+        raise InputError(f"{file} has format_version {version}, this r2ag reads {FORMAT_VERSION}; upgrade r2ag.")
+    try:
+        former = FormerConfig(**{**fields["former"], "features": tuple(fields["former"]["features"])})
+        llm = LLMIdentity(**{**fields["llm"], "probe_tokens": tuple(fields["llm"]["probe_tokens"])})
+        return AdapterConfig(
+            method=fields["method"],
+            llm=llm,
+            encoder=EncoderIdentity(**fields["encoder"]),
+            former=former,
+            template=PromptTemplate(**fields["template"]),
+            calibration=Calibration(**fields["calibration"]),
+            plain_prompt=fields["plain_prompt"],
+            plain_top_n=fields["plain_top_n"],
+            training=fields["training"],
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file} lacks or misnames a field ({error}); copy or train the adapter again.") from None
+
+
+def _locate(name: str) -> Path:
+    if Path(name).is_dir():
+        return Path(name)
+    if Path(name).exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise InputError(f"There is no adapter folder {name}; check the path.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "README.md"]))
+    except Exception as error:  # the hub client raises many kinds; each means the adapter can't be had
+        raise InputError(f"There is no adapter folder {name}, and the hub gave none ({type(error).__name__}).") from None
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _hidden_size(llm: PreTrainedModel) -> int:
+    return int(llm.get_input_embeddings().weight.shape[1])
+
+
+@torch.no_grad()
+def _embedding_rows(llm: PreTrainedModel, count: int, vocab_size: int | None = None) -> Tensor:
+    table = llm.get_input_embeddings()
+    size = min(vocab_size or table.weight.shape[0], table.weight.shape[0])
+    ids = torch.linspace(0, size - 1, min(count, size)).long()
+    return table(ids.to(table.weight.device)).float().cpu()
+
+
+def _probe_llm(
+    llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, vocab_size: int | None = None
+) -> tuple[Tensor, list[str]]:
+    """Evenly spaced rows of the embedding layer's output, (PROBE_ROWS, h₂), and their tokens."""
+    size = vocab_size or len(tokenizer)
+    ids = torch.linspace(0, size - 1, min(PROBE_ROWS, size)).long().tolist()
+    return _embedding_rows(llm, PROBE_ROWS, size), [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
+
+
+def _probe_encoder(encoder: FeatureEncoder) -> Tensor:
+    return torch.from_numpy(encoder.encode_queries(PROBE_TEXTS).copy())
+
+
+def _least_typical_cosine(rows: Tensor, stored: Tensor) -> float:
+    if rows.shape != stored.shape:
+        return 0.0
+    return float(torch.nn.functional.cosine_similarity(rows, stored, dim=-1).median())

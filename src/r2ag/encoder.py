@@ -1,0 +1,125 @@
+"""The feature encoder: the bi-encoder whose vectors and similarity describe every list, whoever found it.
+
+An adapter owns one. It is a sentence-transformers model, optionally with a LoRA that `r2ag train-encoder` made; the
+LoRA is merged at load, so that encoding costs what the plain model costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from r2ag.errors import InputError
+from r2ag.types import Document, RankedList
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Similarity = Literal["cosine", "dot"]
+
+
+class FeatureEncoder:
+    """Texts to vectors, with the encoder's own similarity.
+
+    With cosine similarity the vectors come out at unit length, so that a dot product is the cosine.
+    """
+
+    def __init__(self, model: SentenceTransformer, name: str, lora: Path | None = None) -> None:
+        self.model = model
+        self.name = name
+        self.lora = lora
+        self.similarity: Similarity = "dot" if model.similarity_fn_name == "dot" else "cosine"
+
+    @classmethod
+    def from_pretrained(cls, name: str, lora: Path | None = None, device: str | None = None) -> FeatureEncoder:
+        """Loads a sentence-transformers model by folder or hub name; `lora` is a folder that peft wrote.
+
+        Raises:
+            InputError: the name is unknown or the folder holds no such model.
+        """
+        from r2ag.models import load_sentence_transformer
+
+        model = load_sentence_transformer(name, device)
+        if lora is not None:
+            _merge_lora(model, lora)
+        return cls(model, name, lora)
+
+    @property
+    def dimension(self) -> int:
+        """Length of one vector."""
+        return int(self.model.get_embedding_dimension() or 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the weights: two encoders with one fingerprint give the same vectors."""
+        lora = b"" if self.lora is None else (self.lora / "adapter_model.safetensors").read_bytes()
+        return f"{self.name}:{hashlib.sha256(lora).hexdigest()[:16]}"
+
+    def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
+        """Vectors of questions: float32, shape (len(queries), dimension)."""
+        return self._encode(queries, is_query=True)
+
+    def encode_documents(self, documents: Sequence[Document], progress: bool = False) -> np.ndarray:
+        """Vectors of documents (title and text): float32, shape (len(documents), dimension)."""
+        return self._encode([document.passage for document in documents], progress=progress)
+
+    def describe(
+        self, question: str, documents: Sequence[Document], document_vectors: np.ndarray | None = None
+    ) -> RankedList:
+        """The documents in the order given, with this encoder's vectors; stored vectors save encoding them again.
+
+        Raises:
+            InputError: the vectors don't have shape (k, dimension) or are not finite numbers.
+        """
+        if document_vectors is None:
+            document_vectors = self.encode_documents(documents)
+        expected = (len(documents), self.dimension)
+        if document_vectors.shape != expected or not np.isfinite(document_vectors).all():
+            raise InputError(
+                f"The vectors have shape {document_vectors.shape}, but {len(documents)} documents of the encoder "
+                f"{self.name} need finite numbers of shape {expected}; give vectors that this encoder made."
+            )
+        return RankedList(question, tuple(documents), self.encode_queries([question])[0], document_vectors)
+
+    def rank(self, question: str, documents: Sequence[Document], document_vectors: np.ndarray | None = None) -> RankedList:
+        """The documents by falling similarity to the question."""
+        return rank_by_similarity(self.describe(question, documents, document_vectors))
+
+    def _encode(self, texts: Sequence[str], is_query: bool = False, progress: bool = False) -> np.ndarray:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        encode = self.model.encode_query if is_query else self.model.encode_document
+        vectors = encode(
+            [_encodable(text) for text in texts],
+            normalize_embeddings=self.similarity == "cosine",
+            show_progress_bar=progress,
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def rank_by_similarity(ranked: RankedList) -> RankedList:
+    """By falling similarity. Ties are broken by the text, never by the order in which the documents came: in some data
+    sets the gold document stands first."""
+    scores = ranked.document_vectors @ ranked.query_vector
+    order = sorted(range(len(ranked)), key=lambda i: (-float(scores[i]), ranked.documents[i].passage))
+    return ranked.reordered(order)
+
+
+def _encodable(text: str) -> str:
+    """Tokenizers refuse lone surrogates; they become the replacement character."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _merge_lora(model: SentenceTransformer, folder: Path) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not (folder / "adapter_config.json").is_file():
+        raise InputError(f"{folder} holds no encoder LoRA (adapter_config.json is missing); make one with r2ag train-encoder.")
+    model.load_adapter(str(folder))
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.merge()

@@ -1,0 +1,150 @@
+"""Step 4 (eq. 6) in process: transformers' own generation from mixed embeddings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import Queue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers.generation.streamers import BaseStreamer
+
+from r2ag.model import MixedEmbeddings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer: its text, how many tokens, and how long reading the prompt and writing took (milliseconds)."""
+
+    text: str
+    completion_tokens: int
+    prefill_ms: float
+    decode_ms: float
+
+
+class TransformersEngine:
+    """Greedy generation with a Hugging Face LLM."""
+
+    def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, end_of_turn: int) -> None:
+        self.llm = llm
+        self.tokenizer = tokenizer
+        self.stop_tokens = sorted({end_of_turn, int(tokenizer.eos_token_id)})
+
+    def generate(
+        self, mixed: MixedEmbeddings, max_new_tokens: int, on_text: Callable[[str], None] | None = None
+    ) -> list[Generation]:
+        """Answers for a batch of prompts.
+
+        Args:
+            on_text: called with each new piece of text as it comes; for a batch of one.
+        """
+        clock = _Clock(self.tokenizer, on_text)
+        started = time.perf_counter()
+        ids = self._generate(mixed, max_new_tokens, clock)
+        ended = time.perf_counter()
+        first = clock.first_token or ended
+        clock.flush()
+        return [
+            Generation(
+                text=self.tokenizer.decode(row, skip_special_tokens=True).strip(),
+                completion_tokens=len(row),
+                prefill_ms=(first - started) * 1000,
+                decode_ms=(ended - first) * 1000,
+            )
+            for row in (self._until_stop(sequence) for sequence in ids.tolist())
+        ]
+
+    def stream(self, mixed: MixedEmbeddings, max_new_tokens: int) -> Iterator[str | Generation]:
+        """Pieces of one answer's text as they come, then its Generation."""
+        queue: Queue[str | Generation | BaseException] = Queue()
+
+        def work() -> None:
+            try:
+                queue.put(self.generate(mixed, max_new_tokens, on_text=queue.put)[0])
+            except BaseException as error:
+                queue.put(error)
+
+        thread = Thread(target=work, daemon=True)
+        thread.start()
+        while True:
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            if isinstance(item, Generation):
+                thread.join()
+                return
+
+    @torch.inference_mode()
+    def _generate(self, mixed: MixedEmbeddings, max_new_tokens: int, clock: _Clock) -> Tensor:
+        options: dict[str, Any] = {
+            "do_sample": False,
+            "max_new_tokens": max_new_tokens,
+            "eos_token_id": self.stop_tokens,
+            "pad_token_id": self.stop_tokens[0],
+            # An LLM's own generation_config may sample; greedy decoding must not warn of what it ignores.
+            "temperature": None,
+            "top_p": None,
+            "top_k": None,
+        }
+        if mixed.embeddings.shape[0] == 1:
+            options["streamer"] = clock
+        else:
+            options["logits_processor"] = [clock.observe]
+        return self.llm.generate(inputs_embeds=mixed.embeddings, attention_mask=mixed.mask, **options)
+
+    def _until_stop(self, ids: Sequence[int]) -> list[int]:
+        for index, token in enumerate(ids):
+            if token in self.stop_tokens:
+                return list(ids[:index])
+        return list(ids)
+
+
+class _Clock(BaseStreamer):  # type: ignore[misc]
+    """Notes when the first token came, and hands on text whole words at a time."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, on_text: Callable[[str], None] | None) -> None:
+        self.first_token: float | None = None
+        self._tokenizer = tokenizer
+        self._on_text = on_text
+        self._ids: list[int] = []
+        self._handed_on = 0
+
+    def observe(self, ids: Tensor, scores: Tensor) -> Tensor:
+        """A logits processor that changes nothing: it is called when the prompt has been read."""
+        self.first_token = self.first_token or time.perf_counter()
+        return scores
+
+    def put(self, value: Tensor) -> None:
+        """Takes the next token (and, first, the prompt's ids, of which embeddings have none)."""
+        if value.numel() == 0:
+            return
+        self.first_token = self.first_token or time.perf_counter()
+        self._ids += value.flatten().tolist()
+        text = self._text()
+        # A character may be spread over several tokens; until it is whole, decoding ends in U+FFFD.
+        if not text.endswith("\ufffd"):
+            self._hand_on(text)
+
+    def end(self) -> None:
+        """Generation has ended."""
+
+    def flush(self) -> None:
+        """Hands on what is left."""
+        if self._ids:
+            self._hand_on(self._text())
+
+    def _text(self) -> str:
+        return str(self._tokenizer.decode(self._ids, skip_special_tokens=True)).lstrip()
+
+    def _hand_on(self, text: str) -> None:
+        if self._on_text is not None and len(text) > self._handed_on:
+            self._on_text(text[self._handed_on :])
+            self._handed_on = len(text)

@@ -1,0 +1,141 @@
+"""Step 2 (eq. 2, 7) and the projection of step 3 (eq. 3): the R²-Former.
+
+    features (k × 3) ─ standardise ─ linear ─(+ positions)─ Transformer encoder ─▶ H (k × h₁) ─┬─ head ──────▶ relevance logits (k)
+                                                                                               └─ projection ▶ E^R (k × slots × h₂)
+
+All of it computes in fp32 whatever the LLM's dtype.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from r2ag.errors import InputError
+from r2ag.features import FEATURES
+
+
+@dataclass(frozen=True)
+class FormerConfig:
+    """Sizes of the R²-Former; the defaults are the published ones (learning rate and loss stand in training)."""
+
+    llm_hidden_size: int
+    features: tuple[str, ...] = FEATURES
+    hidden_size: int = 256
+    heads: int = 4
+    layers: int = 1
+    feed_forward_size: int = 2048
+    dropout: float = 0.1
+    max_documents: int = 32
+    slots: int = 1  # embeddings in front of each document; the paper has one
+    product_size: int = 0  # length of the query-document product x^q ⊙ x^d read beside the features; 0 = not read
+    positions: bool = True
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.heads:
+            raise InputError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; change either.")
+        if min(self.max_documents, self.slots, self.layers) < 1:
+            raise InputError("max_documents, slots and layers must each be at least 1.")
+
+
+class FormerOutput(NamedTuple):
+    """`logits`: relevance, (batch, k). `anchors`: E^R, (batch, k, slots, llm_hidden_size). Rows of padding mean nothing."""
+
+    logits: Tensor
+    anchors: Tensor
+
+
+class R2Former(nn.Module):
+    """A small Transformer over the documents of one list; see the module's drawing."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: FormerConfig) -> None:
+        super().__init__()
+        self.config = config
+        count = len(config.features)
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("deviation", torch.ones(count))
+        self.input = nn.Linear(count, config.hidden_size)
+        self.product = nn.Linear(config.product_size, config.hidden_size, bias=False) if config.product_size else None
+        self.position = nn.Embedding(config.max_documents, config.hidden_size) if config.positions else None
+        layer = nn.TransformerEncoderLayer(
+            config.hidden_size, config.heads, config.feed_forward_size, config.dropout, batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.head = nn.Linear(config.hidden_size, 1)
+        self.projection = nn.Linear(config.hidden_size, config.slots * config.llm_hidden_size)
+
+    def forward(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+        """Anchors and relevance of a batch of lists.
+
+        Args:
+            features: (batch, k, number of features), not standardised.
+            mask: (batch, k), True for real documents; attention is hidden from padding only.
+            products: (batch, k, product_size), where the configuration reads them.
+
+        Raises:
+            InputError: k is greater than max_documents.
+        """
+        k = features.shape[1]
+        if k > self.config.max_documents:
+            raise InputError(f"{k} documents are more than this adapter's max_documents of {self.config.max_documents}.")
+        hidden = self.input((features - self.mean) / self.deviation)
+        if self.product is not None and products is not None:
+            hidden = hidden + self.product(products)
+        if self.position is not None:
+            hidden = hidden + self.position.weight[:k]
+        hidden = self.encoder(hidden, src_key_padding_mask=~mask)
+        anchors = self.projection(hidden).unflatten(-1, (self.config.slots, self.config.llm_hidden_size))
+        return FormerOutput(self.head(hidden).squeeze(-1), anchors)
+
+    def standardise_by(self, features: Tensor, mask: Tensor) -> None:
+        """Takes mean and deviation of the training records' real documents; both become part of the adapter."""
+        real = features[mask]
+        self.mean.copy_(real.mean(dim=0))
+        self.deviation.copy_(real.std(dim=0, correction=0).clamp(min=1e-6))
+
+    @torch.no_grad()
+    def scale_anchors_to(self, embeddings: Tensor) -> None:
+        """Starts E^R at the mean and the scale of the LLM's own token embeddings, as its embedding layer outputs them.
+
+        The encoder ends in a LayerNorm, so rows of H have mean square 1; PyTorch's default start leaves anchors too
+        small for a frozen LLM to notice.
+
+        Args:
+            embeddings: (tokens, llm_hidden_size), outputs of the LLM's embedding layer.
+        """
+        deviation = embeddings.float().std(dim=0).mean()
+        nn.init.normal_(self.projection.weight, std=float(deviation) / self.config.hidden_size**0.5)
+        self.projection.bias.copy_(embeddings.float().mean(dim=0).repeat(self.config.slots))
+
+
+class RankTokens(nn.Module):
+    """The control of figure 3: learned embeddings, one set a rank, that know the rank but none of the features.
+
+    Takes an R²-Former's place; its relevance logits are zero.
+    """
+
+    def __init__(self, config: FormerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Parameter(torch.zeros(config.max_documents, config.slots, config.llm_hidden_size))
+
+    def forward(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+        """Anchors by position alone; the arguments are those of R2Former."""
+        batch, k = mask.shape
+        return FormerOutput(features.new_zeros(batch, k), self.tokens[:k].expand(batch, -1, -1, -1))
+
+    def standardise_by(self, features: Tensor, mask: Tensor) -> None:
+        """Features are not read."""
+
+    @torch.no_grad()
+    def scale_anchors_to(self, embeddings: Tensor) -> None:
+        """Starts at the mean and the scale of the LLM's token embeddings, as R2Former does."""
+        embeddings = embeddings.float()
+        noise = torch.randn_like(self.tokens) * embeddings.std(dim=0).mean()
+        self.tokens.copy_(embeddings.mean(dim=0) + noise)

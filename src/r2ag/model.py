@@ -1,0 +1,110 @@
+"""The LLM with its R²-Former: prompts and anchors to mixed embeddings, and the training losses (eq. 4-9).
+
+There is no generation loop here: engines take the embeddings that `embed` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from r2ag.former import FormerOutput, R2Former
+from r2ag.prompting import Prompt
+
+
+@dataclass(frozen=True)
+class MixedEmbeddings:
+    """What the LLM reads: `embeddings` (batch, length, h₂) padded on the left, `mask` (batch, length)."""
+
+    embeddings: Tensor
+    mask: Tensor
+
+    @property
+    def positions(self) -> Tensor:
+        """Position ids that start at 0 behind the padding, (batch, length)."""
+        return (self.mask.cumsum(dim=-1) - 1).clamp(min=0)
+
+
+class R2AGModel(nn.Module):
+    """A decoder-only LLM and the R²-Former that speaks to it."""
+
+    def __init__(self, llm: PreTrainedModel, former: R2Former) -> None:
+        super().__init__()
+        self.llm = llm
+        self.former = former
+
+    @property
+    def device(self) -> torch.device:
+        """Where the LLM's embeddings are."""
+        return self.llm.get_input_embeddings().weight.device
+
+    def describe(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+        """Relevance logits and anchors of a batch of lists, in fp32 even under autocast (step 2)."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.former(
+                features.to(self.device), mask.to(self.device), None if products is None else products.to(self.device)
+            )
+
+    def embed(self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]] = ()) -> MixedEmbeddings:
+        """Token embeddings of the prompts (and targets behind them) with E^R in the slots (eq. 4).
+
+        Args:
+            anchors: (batch, k, slots, h₂); row i of a prompt's slots is document i. None leaves prompts without slots.
+            targets: ids that follow each prompt, in training.
+        """
+        ids = [[*prompt.ids, *target] for prompt, target in zip(prompts, targets or [()] * len(prompts), strict=True)]
+        length = max(len(sequence) for sequence in ids)
+        pads = [length - len(sequence) for sequence in ids]
+        table = torch.tensor([[0] * pad + sequence for pad, sequence in zip(pads, ids, strict=True)], device=self.device)
+        mask = torch.tensor([[0] * pad + [1] * (length - pad) for pad in pads], device=self.device)
+        embeddings = self.llm.get_input_embeddings()(table)
+        if anchors is not None:
+            embeddings = _place(embeddings, anchors, prompts, pads)
+        return MixedEmbeddings(embeddings, mask)
+
+    def answer_logits(self, mixed: MixedEmbeddings, count: int) -> Tensor:
+        """Next-token logits at the last `count` positions only, fp32, (batch, count, vocabulary)."""
+        output = self.llm(
+            inputs_embeds=mixed.embeddings,
+            attention_mask=mixed.mask,
+            position_ids=mixed.positions,
+            logits_to_keep=count,
+            use_cache=False,
+        )
+        return output.logits.float()
+
+    def language_loss(self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]) -> Tensor:
+        """Mean next-token loss of each target given its prompt (eq. 9's L_LM): fp32, (batch,)."""
+        longest = max(len(target) for target in targets)
+        mixed = self.embed(prompts, anchors, targets)
+        logits = self.answer_logits(mixed, longest + 1)[:, :-1]
+        labels = torch.tensor([[-100] * (longest - len(target)) + list(target) for target in targets], device=self.device)
+        losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=-100, reduction="none")
+        return losses.sum(dim=-1) / (labels != -100).sum(dim=-1)
+
+
+def matching_loss(logits: Tensor, relevant: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy over each list's real documents (eq. 8, L_QDM, averaged): (batch,)."""
+    losses = F.binary_cross_entropy_with_logits(logits, relevant.to(logits.dtype), reduction="none")
+    real = mask.to(losses.dtype)
+    return (losses * real).sum(dim=-1) / real.sum(dim=-1)
+
+
+def _place(embeddings: Tensor, anchors: Tensor, prompts: Sequence[Prompt], pads: Sequence[int]) -> Tensor:
+    """E^R into the slots, cast to the LLM's dtype here and nowhere earlier."""
+    rows, columns, documents, slots = [], [], [], []
+    for row, (prompt, pad) in enumerate(zip(prompts, pads, strict=True)):
+        for document, positions in enumerate(prompt.slots):
+            for slot, position in enumerate(positions):
+                rows.append(row)
+                columns.append(position + pad)
+                documents.append(document)
+                slots.append(slot)
+    values = anchors[rows, documents, slots].to(embeddings.dtype)
+    index = tuple(torch.tensor(axis, dtype=torch.long, device=embeddings.device) for axis in (rows, columns))
+    return embeddings.index_put(index, values)

@@ -1,0 +1,145 @@
+"""From ranked lists to answers: features, R²-Former, prompt, generation. Training, evaluation and asking all pass here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from r2ag.adapter import Adapter
+from r2ag.engines.transformers import Generation, TransformersEngine
+from r2ag.errors import InputError
+from r2ag.features import list_features
+from r2ag.model import MixedEmbeddings, R2AGModel
+from r2ag.prompting import Prompt, PromptBuilder, PromptTemplate, Turn
+from r2ag.types import Document, RankedList
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the R²-Former says of a batch of lists.
+
+    features: (batch, k, 3), mask: (batch, k), logits: (batch, k), anchors: (batch, k, slots, h₂);
+    probabilities: one list of calibrated probabilities a ranked list.
+    """
+
+    features: Tensor
+    mask: Tensor
+    logits: Tensor
+    anchors: Tensor
+    probabilities: tuple[tuple[float, ...], ...]
+    features_ms: float
+    former_ms: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One generated answer with the prompt that it was read from."""
+
+    generation: Generation
+    prompt: Prompt
+
+
+class Reader:
+    """An LLM with an adapter: assesses lists and answers from them."""
+
+    def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.tokenizer = tokenizer
+        self.model = R2AGModel(llm, adapter.former.to(llm.get_input_embeddings().weight.device))
+        self.model.eval()
+        self.builder = PromptBuilder(tokenizer, adapter.config.template, adapter.config.former.slots)
+        self.engine = TransformersEngine(llm, tokenizer, self.builder.end_of_turn)
+        self.context_window = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+
+    @torch.inference_mode()
+    def assess(self, lists: Sequence[RankedList], permutation: Tensor | None = None) -> Assessment:
+        """Steps 1 and 2 for lists of any lengths from 1 to max_documents.
+
+        Args:
+            permutation: (batch, k) document indices; each document is given the features of another one (a control).
+
+        Raises:
+            InputError: a list is empty or longer than the adapter's max_documents.
+        """
+        self._check_lengths(lists)
+        started = time.perf_counter()
+        features, mask = list_features(lists, self.adapter.config.encoder.similarity)
+        if permutation is not None:
+            features = features.gather(1, permutation[..., None].expand_as(features))
+        described = time.perf_counter()
+        output = self.model.describe(features, mask)
+        logits = output.logits.float().cpu()
+        ended = time.perf_counter()
+        calibration = self.adapter.config.calibration
+        probabilities = tuple(
+            tuple(calibration.probability(logit) for logit in row[: len(ranked)])
+            for row, ranked in zip(logits.tolist(), lists, strict=True)
+        )
+        timings = (described - started) * 1000, (ended - described) * 1000
+        return Assessment(features, mask, logits, output.anchors, probabilities, *timings)
+
+    def prompt(
+        self,
+        question: str,
+        documents: Sequence[Document],
+        max_new_tokens: int,
+        history: Sequence[Turn] = (),
+        builder: PromptBuilder | None = None,
+    ) -> Prompt:
+        """The prompt that leaves room for `max_new_tokens` in the context window."""
+        return (builder or self.builder).build(question, documents, self.context_window - max_new_tokens, history)
+
+    @torch.inference_mode()
+    def embed(self, prompts: Sequence[Prompt], anchors: Sequence[Tensor] | None) -> MixedEmbeddings:
+        """Mixed embeddings of prompts; `anchors[i]` is (documents in prompt i, slots, h₂)."""
+        stacked = None
+        if anchors is not None and self.builder.template.has_slots:
+            stacked = torch.nn.utils.rnn.pad_sequence(list(anchors), batch_first=True)
+        return self.model.embed(prompts, stacked)
+
+    def read(
+        self,
+        lists: Sequence[RankedList],
+        assessment: Assessment | None,
+        max_new_tokens: int = 32,
+        keep: Sequence[Sequence[int]] | None = None,
+        template: PromptTemplate | None = None,
+        history: Sequence[Turn] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> list[Reading]:
+        """Steps 3 and 4: greedy answers to a batch of lists.
+
+        Args:
+            assessment: of these lists; None with a template that has no slots is plain RAG.
+            keep: for each list the indices of the documents to read, in prompt order; None reads all. Features and
+                anchors always come from the whole list.
+            template: another prompt than the adapter's.
+        """
+        kept = keep if keep is not None else [range(len(ranked)) for ranked in lists]
+        builder = self.builder if template is None else PromptBuilder(self.tokenizer, template, self.builder.slots)
+        prompts = [
+            self.prompt(ranked.question, [ranked.documents[i] for i in indices], max_new_tokens, history, builder)
+            for ranked, indices in zip(lists, kept, strict=True)
+        ]
+        anchors = None
+        if assessment is not None and builder.template.has_slots:
+            anchors = [row[list(indices)] for row, indices in zip(assessment.anchors, kept, strict=True)]
+        mixed = self.embed(prompts, anchors)
+        generations = self.engine.generate(mixed, max_new_tokens, on_text)
+        return [Reading(generation, prompt) for generation, prompt in zip(generations, prompts, strict=True)]
+
+    def _check_lengths(self, lists: Sequence[RankedList]) -> None:
+        limit = self.adapter.config.former.max_documents
+        for ranked in lists:
+            if not 1 <= len(ranked) <= limit:
+                raise InputError(
+                    f"The question has {len(ranked)} documents; this adapter takes 1 to {limit}. Give --k, or fewer documents."
+                )

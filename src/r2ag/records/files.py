@@ -1,0 +1,117 @@
+"""Records on disk: JSON lines, optionally gzip'd, checked line by line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from r2ag.errors import InputError
+from r2ag.types import Document, Record
+
+MAX_LINE_CHARACTERS = 20_000_000
+
+
+def read_records(path: str | os.PathLike[str]) -> list[Record]:
+    """Reads every record of a file and checks each.
+
+    Raises:
+        InputError: names the file, the line and what is wrong with it.
+    """
+    file = Path(path)
+    dataset = file.name.split(".")[0]
+    records = [_record(fields, where, dataset) for where, fields in _lines(file)]
+    if not records:
+        raise InputError(f"{file} holds no records; each line must be one JSON object with a question and documents.")
+    return records
+
+
+def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:
+    """Writes records as JSON lines, gzip'd where the name ends in .gz; an existing file is replaced whole or not at all."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    opener = gzip.open if target.suffix == ".gz" else open
+    try:
+        with opener(temporary, "wt", encoding="utf-8") as lines:
+            for record in records:
+                lines.write(json.dumps(_fields(record), ensure_ascii=False) + "\n")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "question": record.question,
+        "answers": list(record.answers),
+        "documents": [
+            {"title": document.title, "text": document.text, "relevant": bool(document.relevant)}
+            for document in record.documents
+        ],
+    }
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        opener = gzip.open if file.suffix == ".gz" else open
+        with opener(file, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                where = f"{file}, line {number}"
+                if len(line) > MAX_LINE_CHARACTERS:
+                    raise InputError(f"{where}: longer than {MAX_LINE_CHARACTERS:,} characters; split the record.")
+                if line.strip():
+                    yield where, _parse(line, where)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {file}; check the path.") from None
+    except IsADirectoryError:
+        raise InputError(f"{file} is a folder; name a file of records (JSON lines, .jsonl or .jsonl.gz).") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise InputError(f"{file} is not a whole gzip file; copy or download it again.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is not UTF-8 text; records are JSON lines in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{file} can't be read ({error.strerror}).") from None
+
+
+def _parse(line: str, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        raise InputError(f"{where}: not valid JSON; each line must be one JSON object.") from None
+
+
+def _record(fields: Any, where: str, dataset: str) -> Record:
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}: not a JSON object; a record has id, question, answers and documents.")
+    question = fields.get("question")
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(f'{where}: "question" is missing or empty; give a string.')
+    answers = fields.get("answers")
+    if not isinstance(answers, list) or not answers or not all(isinstance(a, str) and a.strip() for a in answers):
+        raise InputError(f'{where}: "answers" must be a list with at least one non-empty string.')
+    documents = fields.get("documents")
+    if not isinstance(documents, list) or not documents:
+        raise InputError(f'{where}: "documents" must be a list with at least one document.')
+    return Record(
+        id=str(fields.get("id", where)),
+        question=question,
+        answers=tuple(answers),
+        documents=tuple(_document(document, f"{where}, document {i}") for i, document in enumerate(documents, 1)),
+        dataset=dataset,
+    )
+
+
+def _document(fields: Any, where: str) -> Document:
+    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+        raise InputError(f'{where}: needs "text", a string.')
+    title = fields.get("title") or ""
+    relevant = fields.get("relevant", False)
+    if not isinstance(title, str) or not isinstance(relevant, bool):
+        raise InputError(f'{where}: "title" must be a string and "relevant" true or false.')
+    return Document(text=fields["text"], title=title, relevant=relevant)

@@ -1,0 +1,55 @@
+"""Fits an adapter's probabilities and threshold on held-back records (`r2ag calibrate`, and the end of `r2ag train`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from r2ag.adapter import Adapter
+from r2ag.calibration import Calibration, choose_threshold, fit_platt
+from r2ag.encoder import rank_by_similarity
+from r2ag.features import list_features
+from r2ag.training.lists import DescribedRecord
+from r2ag.types import RankedList
+
+
+def calibrate(
+    adapter: Adapter, calibration: Sequence[DescribedRecord], threshold: Sequence[DescribedRecord], fitted_on: str
+) -> Calibration:
+    """Platt scaling on the one part and the threshold for "something relevant is here" on the other.
+
+    Both parts are read twice: as they are, and without their relevant documents, so that a probability is not only
+    right where a relevant document exists.
+    """
+    logits, relevant, _ = _relevance(adapter, calibration)
+    slope, intercept = fit_platt(
+        [logit for row in logits for logit in row], [label for row in relevant for label in row]
+    )
+    fitted = Calibration(slope, intercept, 0.5, fitted_on)
+    logits, relevant, _ = _relevance(adapter, threshold)
+    best = [max(fitted.probability(logit) for logit in row) for row in logits]
+    return Calibration(slope, intercept, choose_threshold(best, [any(row) for row in relevant]), fitted_on)
+
+
+def without_relevant(ranked: RankedList) -> RankedList | None:
+    """The list without its relevant documents; None where nothing is left."""
+    rest = [index for index, document in enumerate(ranked.documents) if not document.relevant]
+    return ranked.reordered(rest) if rest else None
+
+
+@torch.inference_mode()
+def _relevance(
+    adapter: Adapter, records: Sequence[DescribedRecord]
+) -> tuple[list[list[float]], list[list[bool]], list[RankedList]]:
+    limit = adapter.config.former.max_documents
+    ranked = [rank_by_similarity(described.ranked) for described in records]
+    lists = [*ranked, *(rest for r in ranked if (rest := without_relevant(r)) is not None)]
+    lists = [r.reordered(list(range(min(limit, len(r))))) for r in lists]
+    device = next(adapter.former.parameters()).device
+    logits = []
+    for start in range(0, len(lists), 64):
+        features, mask = list_features(lists[start : start + 64], adapter.config.encoder.similarity)
+        output = adapter.former.eval()(features.to(device), mask.to(device))
+        logits += [row[keep].tolist() for row, keep in zip(output.logits.cpu(), mask, strict=True)]
+    return logits, [[bool(document.relevant) for document in r.documents] for r in lists], lists

@@ -1,0 +1,52 @@
+"""Lists to the tensors and prompts of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from r2ag.encoder import Similarity
+from r2ag.features import list_features
+from r2ag.prompting import Prompt, PromptBuilder
+from r2ag.training.lists import TrainingList
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Builds features, labels, prompts and targets; a list whose prompt lost the answer trains L_QDM alone."""
+
+    builder: PromptBuilder
+    similarity: Similarity
+    mean_features: torch.Tensor  # (3,), what stands in for dropped features
+    max_prompt_tokens: int
+
+    def __call__(self, lists: Sequence[TrainingList]) -> dict[str, Any]:
+        """Arguments of TrainingModel.forward."""
+        features, mask = list_features([drawn.ranked for drawn in lists], self.similarity)
+        for row, drawn in enumerate(lists):
+            if drawn.drop_features:
+                features[row] = self.mean_features
+        relevant = torch.zeros(mask.shape)
+        for row, drawn in enumerate(lists):
+            relevant[row, : len(drawn.ranked)] = torch.tensor([float(bool(d.relevant)) for d in drawn.ranked.documents])
+        prompts, targets = [], []
+        for drawn in lists:
+            prompt = self._prompt(drawn) if drawn.answer is not None else None
+            prompts.append(prompt)
+            targets.append(self.builder.target(drawn.answer) if prompt is not None and drawn.answer else [])
+        return {"features": features, "mask": mask, "relevant": relevant, "prompts": prompts, "targets": targets}
+
+    def _prompt(self, drawn: TrainingList) -> Prompt | None:
+        prompt = self.builder.build(drawn.ranked.question, drawn.ranked.documents, self.max_prompt_tokens)
+        if prompt.shortened and drawn.answer is not None and not self._still_answers(drawn, prompt):
+            return None
+        return prompt
+
+    def _still_answers(self, drawn: TrainingList, prompt: Prompt) -> bool:
+        """Whether shortening left the answer in the text, where it stood there at all (yes and no never do)."""
+        answer = str(drawn.answer).lower()
+        stood = any(answer in d.passage.lower() for d in drawn.ranked.documents if d.relevant)
+        return not stood or answer in self.builder.tokenizer.decode(prompt.ids).lower()

@@ -1,0 +1,52 @@
+"""What a training run is told; every field is one decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from r2ag.errors import InputError
+
+Order = Literal["encoder", "shuffled", "mixed"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of `r2ag train`. Published values where the paper gives them; ours differ where docs/adapters.md says why."""
+
+    method: Literal["r2ag", "learned-tokens", "raft"] = "r2ag"
+    lora: bool = False  # train the LLM jointly through a LoRA (RAFT has one always)
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.1
+    epochs: float = 1.0
+    batch_size: int = 8  # lists a step
+    micro_batch_size: int = 1  # lists read at once; more helps a GPU, padding costs a CPU more than it gains
+    learning_rate: float = 1e-3
+    matching_epochs: int = 6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
+    matching_learning_rate: float = 3e-4
+    order: Order = "mixed"  # of the documents: by the encoder, shuffled, or half and half
+    fewest_documents: int = 1
+    most_documents: int = 10
+    long_lists: float = 0.1  # share of lists with up to max_documents
+    without_relevant: float = 0.1  # share of lists whose relevant documents are taken out; they train L_QDM alone
+    feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
+    contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
+    max_prompt_tokens: int = 700
+    held_back: float = 0.15
+    evaluations: int = 4  # on the stopping records, evenly through the run
+    patience: int = 3  # evaluations without a better loss before training stops
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.micro_batch_size:
+            raise InputError("batch_size must be a multiple of micro_batch_size; change either.")
+        if not 0 < self.held_back < 0.9:
+            raise InputError("held_back must be a share between 0 and 0.9 of the records.")
+        if not 1 <= self.fewest_documents <= self.most_documents:
+            raise InputError("fewest_documents must be at least 1 and at most most_documents.")
+
+    @property
+    def trains_llm(self) -> bool:
+        """Whether a LoRA on the LLM learns too."""
+        return self.lora or self.method == "raft"

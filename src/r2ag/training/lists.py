@@ -1,0 +1,127 @@
+"""The lists that training draws from records: how many documents, which, and in what order.
+
+In the encoder's order the rank alone says nearly all that relevance says, and the LLM can ignore E^R; hence shuffled
+lists. Late positions are only trained by long lists; hence lists filled with passages of other records.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from r2ag.encoder import rank_by_similarity
+from r2ag.training.config import TrainingConfig
+from r2ag.types import Document, RankedList, Record
+
+
+@dataclass(frozen=True)
+class DescribedRecord:
+    """A record with its documents' vectors."""
+
+    record: Record
+    ranked: RankedList
+
+
+@dataclass(frozen=True)
+class TrainingList:
+    """One list to learn from; without `answer` it trains L_QDM alone."""
+
+    ranked: RankedList
+    answer: str | None
+    drop_features: bool = False
+
+
+class ListSampler:
+    """Draws lists from records, each from its own seed, so that a run can stop and continue anywhere."""
+
+    def __init__(self, records: Sequence[DescribedRecord], config: TrainingConfig, max_documents: int) -> None:
+        self.records = records
+        self.config = config
+        self.max_documents = max_documents
+
+    def draw(self, index: int, key: object, k: int | None = None) -> TrainingList:
+        """A list from record `index`; equal arguments give equal lists.
+
+        Args:
+            key: tells draws from the same record apart (the epoch, say).
+            k: the number of documents, drawn at random where None.
+        """
+        generator = random.Random(f"{self.config.seed}:{index}:{key}")
+        described = self.records[index]
+        count = self._count(generator) if k is None else k
+        without = generator.random() < self.config.without_relevant
+        ranked = self._choose(described.ranked, index, count, without, generator)
+        ranked = self._ordered(ranked, generator)
+        answerable = not without and any(document.relevant for document in ranked.documents)
+        answer = generator.choice(described.record.answers[:1]) if answerable else None
+        return TrainingList(ranked, answer, generator.random() < self.config.feature_dropout)
+
+    def _count(self, generator: random.Random) -> int:
+        if generator.random() < self.config.long_lists:
+            return generator.randint(self.config.most_documents, self.max_documents)
+        return generator.randint(self.config.fewest_documents, min(self.config.most_documents, self.max_documents))
+
+    def _choose(
+        self, ranked: RankedList, index: int, count: int, without: bool, generator: random.Random
+    ) -> RankedList:
+        """Relevant documents first (unless taken out), then distractors, then passages of other records."""
+        relevant = [i for i, document in enumerate(ranked.documents) if document.relevant]
+        distractors = [i for i, document in enumerate(ranked.documents) if not document.relevant]
+        generator.shuffle(relevant)
+        # Near distractors are likelier than far ones, as they are in a retriever's top k.
+        nearness = ranked.document_vectors @ ranked.query_vector
+        distractors.sort(key=lambda i: -(float(nearness[i]) + 0.3 * generator.random()))
+        chosen = ([] if without else relevant) + distractors
+        listed = ranked.reordered(chosen[:count])
+        missing = count - len(listed)
+        return self._filled(listed, index, missing, generator) if missing > 0 else listed
+
+    def _filled(self, ranked: RankedList, index: int, missing: int, generator: random.Random) -> RankedList:
+        documents, vectors = list(ranked.documents), [ranked.document_vectors]
+        texts = {document.passage for document in self.records[index].ranked.documents}
+        for _ in range(4 * missing):
+            if missing == 0:
+                break
+            other = generator.choice(self.records).ranked
+            position = generator.randrange(len(other))
+            document = other.documents[position]
+            if document.passage not in texts:
+                texts.add(document.passage)
+                documents.append(_irrelevant(document))
+                vectors.append(other.document_vectors[position : position + 1])
+                missing -= 1
+        return RankedList(ranked.question, tuple(documents), ranked.query_vector, np.concatenate(vectors))
+
+    def _ordered(self, ranked: RankedList, generator: random.Random) -> RankedList:
+        by_encoder = self.config.order == "encoder" or (self.config.order == "mixed" and generator.random() < 0.5)
+        if by_encoder:
+            return rank_by_similarity(ranked)
+        order = list(range(len(ranked)))
+        generator.shuffle(order)
+        return ranked.reordered(order)
+
+
+class TrainingLists(Dataset[TrainingList]):
+    """Every list of a run in its final order: all records once an epoch, in an order that the seed gives."""
+
+    def __init__(self, sampler: ListSampler, epochs: float) -> None:
+        self.sampler = sampler
+        self.length = round(epochs * len(sampler.records))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, position: int) -> TrainingList:
+        count = len(self.sampler.records)
+        epoch, place = divmod(position, count)
+        order = list(range(count))
+        random.Random(f"{self.sampler.config.seed}:{epoch}").shuffle(order)
+        return self.sampler.draw(order[place], epoch)
+
+
+def _irrelevant(document: Document) -> Document:
+    return replace(document, relevant=False)

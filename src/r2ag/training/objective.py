@@ -1,0 +1,66 @@
+"""L = L_QDM + L_LM (eq. 9) of a batch, as one module that a Trainer can wrap, shard or distribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from r2ag.model import R2AGModel, matching_loss
+from r2ag.prompting import Prompt
+
+CONTRAST_MARGIN = 0.5
+
+
+class TrainingModel(nn.Module):
+    """The model with its loss.
+
+    Args:
+        contrast: weight of max(0, margin + L_LM(true features) − L_LM(permuted features)); 0 leaves it out.
+    """
+
+    def __init__(self, model: R2AGModel, contrast: float = 0.0) -> None:
+        super().__init__()
+        self.model = model
+        self.contrast = contrast
+
+    def forward(
+        self,
+        features: Tensor,
+        mask: Tensor,
+        relevant: Tensor,
+        prompts: Sequence[Prompt | None],
+        targets: Sequence[Sequence[int]],
+    ) -> dict[str, Tensor]:
+        """Losses of a batch: `loss`, `matching_loss`, `language_loss` (each a scalar, fp32).
+
+        A record whose prompt is None trains the matching loss alone; `language_loss` is NaN where no record has one.
+        """
+        output = self.model.describe(features, mask)
+        matching = matching_loss(output.logits, relevant.to(output.logits.device), mask.to(output.logits.device)).mean()
+        rows = [row for row, prompt in enumerate(prompts) if prompt is not None]
+        if not rows:
+            # Anchors still take part, with weight 0: distributed training wants a gradient for every parameter.
+            return {
+                "loss": matching + 0.0 * output.anchors.sum(),
+                "matching_loss": matching.detach(),
+                "language_loss": torch.full_like(matching.detach(), torch.nan),
+            }
+        read = [prompt for prompt in prompts if prompt is not None]
+        wanted = [targets[row] for row in rows]
+        language = self.model.language_loss(read, output.anchors[rows], wanted)
+        loss = matching + language.sum() / len(prompts)
+        if self.contrast:
+            permuted = self.model.describe(_rolled(features, mask), mask).anchors[rows]
+            worse = self.model.language_loss(read, permuted, wanted)
+            loss = loss + self.contrast * torch.relu(CONTRAST_MARGIN + language - worse).sum() / len(prompts)
+        return {"loss": loss, "matching_loss": matching.detach(), "language_loss": language.detach().mean()}
+
+
+def _rolled(features: Tensor, mask: Tensor) -> Tensor:
+    """Each document gets the features of the one before it, the first those of the last: a permutation without fixed
+    points that padding never enters."""
+    lengths = mask.sum(dim=-1, keepdim=True)
+    index = (torch.arange(mask.shape[1])[None] - 1) % lengths.clamp(min=1)
+    return features.gather(1, index[..., None].expand_as(features))

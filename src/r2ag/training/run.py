@@ -1,0 +1,224 @@
+"""`r2ag train` from record files to a calibrated adapter."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from r2ag.adapter import Adapter
+from r2ag.calibration import Calibration
+from r2ag.encoder import FeatureEncoder
+from r2ag.errors import InputError
+from r2ag.features import list_features
+from r2ag.former import FormerConfig, R2Former
+from r2ag.model import R2AGModel, matching_loss
+from r2ag.prompting import PromptBuilder, PromptTemplate
+from r2ag.records.split import Split, split_records
+from r2ag.records.vectors import describe_records
+from r2ag.training.calibrate import calibrate
+from r2ag.training.collator import Collator
+from r2ag.training.config import TrainingConfig
+from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
+from r2ag.training.objective import TrainingModel
+from r2ag.training.trainer import KeepLLMInEvaluation, LossLog, R2AGTrainer, training_arguments
+from r2ag.types import Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The models that a run starts from."""
+
+    llm: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    encoder: FeatureEncoder
+
+
+def train(
+    records: Sequence[Record],
+    parts: Parts,
+    template: PromptTemplate,
+    output: Path,
+    config: TrainingConfig,
+    former: FormerConfig | None = None,
+    vector_cache: Path | None = None,
+    resume: bool = False,
+) -> Adapter:
+    """Trains, calibrates and writes an adapter to `output`; checkpoints and log stand in `output`-run beside it.
+
+    Raises:
+        InputError: no record is left to train on, or there is nothing to resume.
+    """
+    torch.manual_seed(config.seed)
+    work = output.with_name(f"{output.name}-run")
+    work.mkdir(parents=True, exist_ok=True)
+    split = split_records(records, config.held_back, config.seed)
+    if not split.training or not split.stopping:
+        raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
+    described = {name: _describe(parts.encoder, getattr(split, name), vector_cache) for name in _PARTS}
+    adapter = _new_adapter(parts, template, config, former)
+    llm = _with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
+    model = R2AGModel(llm, adapter.former)
+    max_documents = adapter.config.former.max_documents
+    sampler = ListSampler(described["training"], config, max_documents)
+    features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity)
+    adapter.former.standardise_by(features, mask)
+    collator = Collator(
+        PromptBuilder(parts.tokenizer, template, adapter.config.former.slots),
+        parts.encoder.similarity,
+        features[mask].mean(dim=0),
+        config.max_prompt_tokens,
+    )
+    if not resume and config.method != "learned-tokens":
+        _train_matching(model, sampler, collator, config)
+    stopping = ListSampler(described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents)
+    held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
+    trainer = _trainer(model, TrainingLists(sampler, config.epochs), held, collator, config, work)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(work) if resume else None)
+    model.eval()
+    calibration = calibrate(adapter, described["calibration"], described["threshold"], _fitted_on(records, split))
+    adapter = adapter.with_calibration(calibration)
+    figures = _figures(trainer.state.log_history, records, split, config)
+    adapter.config = replace(adapter.config, training=figures)
+    adapter.save_pretrained(output, llm if config.trains_llm else None)
+    return adapter
+
+
+_PARTS = ("training", "stopping", "calibration", "threshold")
+
+
+def _describe(encoder: FeatureEncoder, records: Sequence[Record], cache: Path | None) -> list[DescribedRecord]:
+    lists = describe_records(encoder, records, cache, progress=True)
+    return [DescribedRecord(record, ranked) for record, ranked in zip(records, lists, strict=True)]
+
+
+def _new_adapter(
+    parts: Parts, template: PromptTemplate, config: TrainingConfig, former: FormerConfig | None
+) -> Adapter:
+    size = int(parts.llm.get_input_embeddings().weight.shape[1])
+    sizes = former or FormerConfig(llm_hidden_size=size)
+    adapter = Adapter.create(config.method, parts.llm, parts.tokenizer, parts.encoder, sizes, template)
+    if parts.encoder.lora is not None:
+        adapter.attach_encoder_lora(parts.encoder.lora)
+    return adapter
+
+
+def _with_lora(llm: PreTrainedModel, config: TrainingConfig) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=None if llm.config.model_type in _PEFT_KNOWS else "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(llm, lora)
+
+
+_PEFT_KNOWS = ("llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "phi3", "olmo", "olmo2")
+
+
+def _train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
+    """L_QDM alone, over lists of all lengths: the LLM reads nothing, so this takes seconds."""
+    former = model.former
+    assert isinstance(former, R2Former)
+    optimizer = torch.optim.Adam(former.parameters(), lr=config.matching_learning_rate)
+    generator = random.Random(config.seed)
+    former.train()
+    for epoch in range(config.matching_epochs):
+        order = list(range(len(sampler.records)))
+        generator.shuffle(order)
+        for start in range(0, len(order), 32):
+            k = generator.randint(config.fewest_documents, min(20, former.config.max_documents))
+            drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + 32]]
+            batch = collator([TrainingList(d.ranked, None, d.drop_features) for d in drawn])
+            logits = model.describe(batch["features"], batch["mask"]).logits
+            mask = batch["mask"].to(logits.device)
+            loss = matching_loss(logits, batch["relevant"].to(logits.device), mask).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def _trainer(
+    model: R2AGModel,
+    lists: TrainingLists,
+    held: list[TrainingList],
+    collator: Collator,
+    config: TrainingConfig,
+    work: Path,
+) -> R2AGTrainer:
+    from transformers import EarlyStoppingCallback
+
+    wrapped = TrainingModel(model, config.contrast)
+    steps = max(1, len(lists) // config.batch_size)
+    every = max(1, steps // config.evaluations)
+    options: dict[str, Any] = {
+        "max_steps": steps,
+        "per_device_train_batch_size": config.micro_batch_size,
+        "gradient_accumulation_steps": config.batch_size // config.micro_batch_size,
+        "per_device_eval_batch_size": config.micro_batch_size,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": max(1, steps // 20),
+        "optim": "adamw_torch",
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "seed": config.seed,
+        "eval_strategy": "steps",
+        "save_strategy": "steps",
+        "eval_steps": every,
+        "save_steps": every,
+        "save_total_limit": 2,
+        "logging_steps": max(1, min(10, every)),
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "greater_is_better": False,
+    }
+    callbacks = [LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)]
+    if not config.trains_llm:
+        callbacks.append(KeepLLMInEvaluation(wrapped))
+    return R2AGTrainer(
+        model=wrapped,
+        args=training_arguments(work, options),
+        train_dataset=lists,
+        eval_dataset=held,
+        data_collator=collator,
+        callbacks=callbacks,
+    )
+
+
+def _last_checkpoint(work: Path) -> str:
+    from transformers.trainer_utils import get_last_checkpoint
+
+    found = get_last_checkpoint(str(work))
+    if found is None:
+        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
+    return str(found)
+
+
+def _fitted_on(records: Sequence[Record], split: Split) -> str:
+    names = sorted({record.dataset for record in records})
+    return f"{len(split.calibration)} held-back records of {', '.join(names)}"
+
+
+def _figures(
+    history: Sequence[Mapping[str, Any]], records: Sequence[Record], split: Split, config: TrainingConfig
+) -> dict[str, Any]:
+    return {
+        "settings": asdict(config),
+        "records": {
+            "datasets": {name: sum(r.dataset == name for r in records) for name in sorted({r.dataset for r in records})},
+            **{name: len(getattr(split, name)) for name in _PARTS},
+        },
+        "history": json.loads(json.dumps(list(history), default=str)),
+    }

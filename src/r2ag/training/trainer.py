@@ -1,0 +1,123 @@
+"""transformers' Trainer for R²AG: it saves and resumes the trainable parts only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from r2ag.training.objective import TrainingModel
+
+WEIGHTS = "trainable.safetensors"
+
+
+class R2AGTrainer(Trainer):  # type: ignore[misc]
+    """Lists come in the order in which they were drawn, so that a resumed run continues as if never stopped."""
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss of one micro-batch; the parts are kept for the log."""
+        parts = model(**inputs)
+        if model.training:
+            self._note(parts)
+        return (parts["loss"], {"loss": parts["loss"].detach()}) if return_outputs else parts["loss"]
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Adds the means of L_QDM and L_LM since the last log."""
+        for name, values in getattr(self, "_parts", {}).items():
+            real = [value for value in values if not math.isnan(value)]
+            if real and "loss" in logs:
+                logs[name] = sum(real) / len(real)
+                values.clear()
+        super().log(logs, *args, **kwargs)
+
+    def _note(self, parts: dict[str, Tensor]) -> None:
+        if not hasattr(self, "_parts"):
+            self._parts: dict[str, list[float]] = {"matching_loss": [], "language_loss": []}
+        for name, values in self._parts.items():
+            values.append(float(parts[name]))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        return SequentialSampler(train_dataset or self.train_dataset)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir or ".")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trainable_state(self.accelerator.unwrap_model(self.model)), folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_trainable_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+    def _load_best_model(self) -> None:
+        load_trainable_state(self.model, Path(str(self.state.best_model_checkpoint)) / WEIGHTS)
+
+
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters that learn, and the R²-Former's buffers (feature means and deviations)."""
+    names = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name in names or ".former." in f".{name}"
+    }
+
+
+def load_trainable_state(model: nn.Module, file: Path) -> None:
+    """Puts back what `trainable_state` gave; everything else stays as it is."""
+    model.load_state_dict(load_file(file), strict=False)
+
+
+class KeepLLMInEvaluation(TrainerCallback):  # type: ignore[misc]
+    """A frozen LLM never trains: Trainer's model.train() must not switch on its dropout."""
+
+    def __init__(self, model: TrainingModel) -> None:
+        self.model = model
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Runs before each step."""
+        self.model.model.llm.eval()
+
+
+class LossLog(TrainerCallback):  # type: ignore[misc]
+    """Writes every log entry to log.jsonl in the output folder."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Appends one line."""
+        if state.is_world_process_zero:
+            with self.file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"step": state.global_step} | (logs or {})) + "\n")
+
+
+def training_arguments(output: Path, options: dict[str, Any]) -> TrainingArguments:
+    """TrainingArguments with what every run of this project wants."""
+    return TrainingArguments(
+        output_dir=str(output),
+        remove_unused_columns=False,
+        report_to=[],
+        use_cpu=not torch.cuda.is_available(),
+        label_names=["targets"],
+        dataloader_num_workers=0,
+        disable_tqdm=os.environ.get("R2AG_NO_PROGRESS") == "1",
+        **options,
+    )

@@ -1,0 +1,95 @@
+"""What flows from one step to the next: plain frozen objects, each documented once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Document:
+    """One passage that a retriever may return.
+
+    `relevant` is the gold label where one is known (training and evaluation records), else None.
+    """
+
+    text: str
+    title: str = ""
+    source: str = ""
+    relevant: bool | None = None
+
+    @property
+    def passage(self) -> str:
+        """Title and text as one string: what encoders and finders read."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True)
+class Record:
+    """A question with its gold answers and candidate documents, for training and evaluation."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    documents: tuple[Document, ...]
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """The documents of one question in the order in which they stand in the prompt, with the encoder's vectors.
+
+    query_vector: float32, shape (dimension,). document_vectors: float32, shape (k, dimension). Both come from the
+    adapter's feature encoder, whoever found the documents.
+    """
+
+    question: str
+    documents: tuple[Document, ...]
+    query_vector: np.ndarray
+    document_vectors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def reordered(self, order: list[int]) -> RankedList:
+        """The same list with document `order[i]` at position i; a shorter `order` keeps only those documents."""
+        return RankedList(
+            question=self.question,
+            documents=tuple(self.documents[index] for index in order),
+            query_vector=self.query_vector,
+            document_vectors=self.document_vectors[order],
+        )
+
+
+@dataclass(frozen=True)
+class ScoredDocument:
+    """A document as an answer reports it: its rank (from 1), features and calibrated probability of relevance."""
+
+    rank: int
+    document: Document
+    features: Mapping[str, float]
+    relevance_probability: float
+    used: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `Pipeline.ask` returns.
+
+    `citations` are ranks from 1. `shortened` is the number of documents that were cut to fit the context window.
+    An abstained answer has an empty `text`.
+    """
+
+    question: str
+    text: str
+    documents: tuple[ScoredDocument, ...]
+    citations: tuple[int, ...] = ()
+    abstained: bool = False
+    shortened: int = 0
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    usage: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)

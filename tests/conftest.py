@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("r2ag", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("r2ag")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "model: loads the real default models")
+
+
+@pytest.fixture(autouse=True)
+def _one_seed() -> None:
+    torch.manual_seed(0)

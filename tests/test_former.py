@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from r2ag.errors import InputError
+from r2ag.former import FormerConfig, R2Former
+
+SIZES = {"llm_hidden_size": 24, "hidden_size": 32, "feed_forward_size": 64, "max_documents": 8, "slots": 2}
+
+
+def small_former(**changes) -> R2Former:
+    return R2Former(FormerConfig(**(SIZES | changes))).eval()
+
+
+def unequal_batch(lengths: list[int], k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(len(lengths), k, 3), torch.arange(k) < torch.tensor(lengths)[:, None]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"layers": 2}, {"positions": False}, {"product_size": 5}])
+def test_a_batch_of_unequal_lists_equals_one_at_a_time(changes, training):
+    # In evaluation without gradients PyTorch takes another, fused, path than in training.
+    former = small_former(**changes, dropout=0.0).train(training)
+    lengths = [1, 8, 3, 5]
+    features, mask = unequal_batch(lengths, 8)
+    products = torch.randn(4, 8, 5) if "product_size" in changes else None
+    with torch.set_grad_enabled(training):
+        together = former(features, mask, products)
+        for row, k in enumerate(lengths):
+            one = slice(row, row + 1), slice(0, k)
+            alone = former(features[one], mask[one], None if products is None else products[one])
+            torch.testing.assert_close(together.logits[one], alone.logits, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(together.anchors[one], alone.anchors, atol=1e-6, rtol=1e-5)
+
+
+def test_shapes():
+    former = small_former()
+    output = former(*unequal_batch([3, 5], 5))
+    assert output.logits.shape == (2, 5)
+    assert output.anchors.shape == (2, 5, 2, 24)
+
+
+def test_padding_never_influences_real_documents():
+    former = small_former()
+    features, mask = unequal_batch([2, 6], 6)
+    spoilt = features.masked_fill(~mask[..., None], 1e6)
+    before, after = former(features, mask), former(spoilt, mask)
+    torch.testing.assert_close(after.logits[mask], before.logits[mask])
+    torch.testing.assert_close(after.anchors[mask], before.anchors[mask])
+
+
+def test_every_real_document_influences_every_other():
+    former = small_former(dropout=0.0)
+    features, mask = unequal_batch([4], 4)
+    features.requires_grad_()
+    for document in range(4):
+        (gradient,) = torch.autograd.grad(former(features, mask).logits[0, document], features)
+        assert (gradient[0].abs().sum(dim=-1) > 0).all()
+
+
+def test_positions_tell_equal_documents_apart():
+    features, mask = torch.zeros(1, 3, 3), torch.ones(1, 3, dtype=torch.bool)
+    assert len(small_former()(features, mask).logits[0].unique()) == 3
+    assert torch.allclose(small_former(positions=False)(features, mask).logits.diff(), torch.zeros(1, 2), atol=1e-6)
+
+
+def test_products_are_read():
+    former = small_former(product_size=5)
+    features, mask = unequal_batch([3], 3)
+    one, other = (former(features, mask, products).logits for products in torch.randn(2, 1, 3, 5))
+    assert not torch.allclose(one, other)
+
+
+def test_more_documents_than_it_was_made_for_are_refused():
+    former = small_former()
+    assert former(*unequal_batch([8], 8)).logits.shape == (1, 8)
+    with pytest.raises(InputError, match="9 documents are more than .* 8"):
+        former(*unequal_batch([9], 9))
+
+
+@pytest.mark.parametrize("changes", [{"heads": 3}, {"slots": 0}, {"layers": 0}, {"max_documents": 0}])
+def test_impossible_sizes_are_refused(changes):
+    with pytest.raises(InputError):
+        FormerConfig(**(SIZES | changes))
+
+
+def test_the_published_sizes_are_the_defaults():
+    former = R2Former(FormerConfig(llm_hidden_size=24))
+    layer = former.encoder.layers[0]
+    assert (former.input.out_features, layer.self_attn.num_heads, len(former.encoder.layers)) == (256, 4, 1)
+    assert (layer.linear1.out_features, layer.dropout.p) == (2048, 0.1)
+
+
+def test_standardises_by_the_real_documents_of_training():
+    former = small_former()
+    features, mask = unequal_batch([3, 6], 6)
+    features = features * torch.tensor([1.0, 5.0, 0.1]) + torch.tensor([0.0, -2.0, 9.0])
+    former.standardise_by(features.masked_fill(~mask[..., None], torch.nan), mask)
+    standard = (features[mask] - former.mean) / former.deviation
+    torch.testing.assert_close(standard.mean(dim=0), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(standard.std(dim=0, correction=0), torch.ones(3))
+    assert {"mean", "deviation"} <= set(former.state_dict())
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_a_feature_that_never_varies_stays_finite(k):
+    former = small_former()
+    features, mask = unequal_batch([k], k)
+    features[..., 2] = 0.5
+    former.standardise_by(features, mask)
+    assert former(features, mask).logits.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [0.02, 3.0])
+def test_anchors_start_where_the_llms_own_embeddings_are(scale):
+    former = small_former(hidden_size=64, llm_hidden_size=48)
+    embeddings = scale * (torch.randn(500, 48) + torch.linspace(-1, 1, 48))
+    former.scale_anchors_to(embeddings)
+    anchors = former(*unequal_batch([8] * 50, 8)).anchors.reshape(-1, 48)
+    assert anchors.std().item() == pytest.approx(embeddings.std().item(), rel=0.25)
+    # The anchors differ from one another about as much as tokens do, around the tokens' mean.
+    away = anchors - embeddings.mean(dim=0)
+    assert away.pow(2).mean().sqrt().item() == pytest.approx(scale, rel=0.3)
