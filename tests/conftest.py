@@ -8,10 +8,6 @@ settings.register_profile("r2ag", deadline=None, derandomize=True, max_examples=
 settings.load_profile("r2ag")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "model: loads the real default models")
-
-
 @pytest.fixture(autouse=True)
 def _one_seed() -> None:
     torch.manual_seed(0)

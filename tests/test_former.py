@@ -75,7 +75,7 @@ def test_products_are_read():
 def test_more_documents_than_it_was_made_for_are_refused():
     former = small_former()
     assert former(*unequal_batch([8], 8)).logits.shape == (1, 8)
-    with pytest.raises(InputError, match="9 documents are more than .* 8"):
+    with pytest.raises(InputError, match=r"9 documents are more than .* 8"):
         former(*unequal_batch([9], 9))
 
 

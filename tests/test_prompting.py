@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,7 +79,7 @@ def test_a_template_that_takes_no_system_turn_gets_its_text_in_the_next_one():
 @pytest.mark.parametrize("template", ["gemma", "llama2"])
 @pytest.mark.parametrize("roles", [["user"], ["system", "user"], ["assistant"]])
 def test_turns_that_the_chat_template_refuses_become_one_sentence(template, roles):
-    with pytest.raises(InputError, match="chat template refuses these messages .*alternate"):
+    with pytest.raises(InputError, match=r"chat template refuses these messages .*alternate"):
         builder("bytes", template).build(QUESTION, (), 500, [Turn(role, "hello") for role in roles])
 
 
@@ -89,7 +91,7 @@ def test_a_template_that_leaves_out_a_message_is_refused():
 
 
 def test_unknown_roles_are_refused():
-    with pytest.raises(InputError, match="user<|im_end|>"):
+    with pytest.raises(InputError, match=r"user<\|im_end\|>"):
         Turn("user<|im_end|>", "hello")
 
 
@@ -112,7 +114,7 @@ def test_slots_stand_in_front_of_each_document(kind, slots, template):
     assert flat == sorted(set(flat))
     parts = "".join(read(built, prompt).split()).split("@" * slots)
     assert len(parts) == 6
-    for number, (before, after) in enumerate(zip(parts, parts[1:], strict=False), start=1):
+    for number, (before, after) in enumerate(pairwise(parts), start=1):
         assert before.endswith(f"[{number}]similarity:")
         assert f"number{number - 1}wasbuilt" in after
 
@@ -124,8 +126,9 @@ def test_plain_rag_is_the_same_without_slots(kind):
 
 
 @EVERYWHERE
-@given(lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6), spare=st.integers(0, 500), slots=st.integers(1, 2))
-def test_never_too_long_and_only_documents_are_cut(kind, lengths, spare, slots):
+@pytest.mark.parametrize("slots", [1, 2])
+@given(lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6), spare=st.integers(0, 500))
+def test_never_too_long_and_only_documents_are_cut(kind, slots, lengths, spare):
     words = PromptTemplate(R2AG.head, "[{number}] {slots}{document}\n", R2AG.tail)
     built = builder(kind, "chatml", words, slots)
     documents = [Document("bridge " * length) for length in lengths]
@@ -135,7 +138,8 @@ def test_never_too_long_and_only_documents_are_cut(kind, lengths, spare, slots):
     prompt = built.build(QUESTION, documents, limit)
 
     texts, whole_texts = document_ids(empty, prompt), document_ids(empty, whole)
-    assert whole.shortened == 0 and len(prompt) <= limit
+    assert whole.shortened == 0
+    assert len(prompt) <= limit
     assert all(text == whole_text[: len(text)] for text, whole_text in zip(texts, whole_texts, strict=True))
     cut = [len(text) for text, whole_text in zip(texts, whole_texts, strict=True) if text != whole_text]
     assert prompt.shortened == len(cut)
@@ -162,7 +166,8 @@ def test_a_limit_for_each_document():
     built = builder()
     documents = [Document("It fell. " * length) for length in (1, 30, 200)]
     prompt = built.build(QUESTION, documents, 10_000, max_document_tokens=12)
-    assert len(prompt) < 150 and prompt.shortened == 2
+    assert len(prompt) < 150
+    assert prompt.shortened == 2
 
 
 def test_without_room_for_the_documents_the_question_is_refused():

@@ -14,7 +14,7 @@ from tests.tiny import ADDED, SPECIAL, TEMPLATES, TOKENIZERS, tiny_tokenizer
 WORDS = PromptTemplate("Look: ", "[{number}] near: {slots} {document}\n", "Question: {question}", "Answer:")
 CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>", "<file_sep>")
 OURS = ("<R>", "{slots}", "{document}", "{question}", "{number}", "R2AGTURN0MARK", "R2AGTURN1MARK", "ANSWERMARK", "@")
-LETTERS = ("\0", "\ud800", "\udfff", "\u202e", "\u200b", "\ufeff", "\u0301", "北京大学", "שלום", "\r\n", "▁", "Ġ", "##", "<0x0A>")
+LETTERS = ("\0", "\ud800", "\udfff", "\u202e", "\u200b", "\u0301", "北京大学", "שלום", "\r\n", "▁", "Ġ", "<0x0A>")
 
 
 def disguises(token: str) -> list[str]:
@@ -95,20 +95,22 @@ def test_text_without_such_tokens_is_tokenised_as_ever(kind):
     assert PlainTextTokenizer(tokenizer).encode(text) == tokenizer.encode(text, add_special_tokens=False)
 
 
+@pytest.fixture(scope="module")
+def default_builder() -> PromptBuilder:
+    from r2ag.models import DEFAULT_LLM, resolve_llm
+
+    return PromptBuilder(AutoTokenizer.from_pretrained(resolve_llm(DEFAULT_LLM)), WORDS, SLOTS)
+
+
 @pytest.mark.model
 class TestDefaultLLM:
-    @pytest.fixture(scope="class")
-    def builder(self) -> PromptBuilder:
-        from r2ag.models import DEFAULT_LLM, resolve_llm
-
-        return PromptBuilder(AutoTokenizer.from_pretrained(resolve_llm(DEFAULT_LLM)), WORDS, SLOTS)
-
     @given(texts=CONVERSATION)
-    def test_no_text_forges_a_special_token_or_a_slot(self, builder, texts):
-        check(builder, texts)
+    def test_no_text_forges_a_special_token_or_a_slot(self, default_builder, texts):
+        check(default_builder, texts)
 
-    def test_each_special_token_in_every_place(self, builder):
-        for token in builder.tokenizer.get_added_vocab():
-            check(builder, (token, *[token] * 7))
-            letters = PlainTextTokenizer(builder.tokenizer).encode(token)
-            assert len(letters) > 1 and builder.tokenizer.decode(letters) == token
+    def test_each_special_token_in_every_place(self, default_builder):
+        plain = PlainTextTokenizer(default_builder.tokenizer)
+        for token in default_builder.tokenizer.get_added_vocab():
+            check(default_builder, (token, *[token] * 7))
+            assert len(plain.encode(token)) > 1
+            assert default_builder.tokenizer.decode(plain.encode(token)) == token

@@ -106,8 +106,8 @@ def _bytes() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return _trained(tokenizer, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, special_tokens=[*SPECIAL]))
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    return _trained(tokenizer, trainers.BpeTrainer(vocab_size=500, initial_alphabet=letters, special_tokens=[*SPECIAL]))
 
 
 def _llama() -> Tokenizer:
@@ -175,6 +175,6 @@ def tiny_encoder_folder(folder: Path, similarity: str = "cosine", query_prompt: 
 def some_documents(count: int) -> tuple[Document, ...]:
     """Documents that differ, with a title on every other one."""
     return tuple(
-        Document(f"The bridge number {i} was built in {1400 + i}.", title=f"Bridge {i}" if i % 2 else "", relevant=i == 0)
+        Document(f"The bridge number {i} was built in {1400 + i}.", f"Bridge {i}" if i % 2 else "", relevant=i == 0)
         for i in range(count)
     )

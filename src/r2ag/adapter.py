@@ -110,11 +110,16 @@ class Adapter:
         encoder: FeatureEncoder,
         former: FormerConfig,
         template: PromptTemplate,
+        llm_name: str | None = None,
     ) -> Adapter:
-        """A new, untrained adapter for this LLM and encoder; its anchors start at the LLM's embedding scale."""
+        """A new, untrained adapter for this LLM and encoder; its anchors start at the LLM's embedding scale.
+
+        Args:
+            llm_name: the name to remember the LLM by, where it was loaded from a cache.
+        """
         rows, tokens = _probe_llm(llm, tokenizer)
         identity = LLMIdentity(
-            llm.name_or_path, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
+            llm_name or llm.name_or_path, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
         )
         described = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
         module = RankTokens(former) if method == "learned-tokens" else R2Former(former)

@@ -75,17 +75,19 @@ class FeatureEncoder:
         Raises:
             InputError: the vectors don't have shape (k, dimension) or are not finite numbers.
         """
-        if document_vectors is None:
-            document_vectors = self.encode_documents(documents)
+        vectors = self.encode_documents(documents) if document_vectors is None else document_vectors
+        vectors = np.asarray(vectors, dtype=np.float32)
         expected = (len(documents), self.dimension)
-        if document_vectors.shape != expected or not np.isfinite(document_vectors).all():
+        if vectors.shape != expected or not np.isfinite(vectors).all():
             raise InputError(
-                f"The vectors have shape {document_vectors.shape}, but {len(documents)} documents of the encoder "
+                f"The vectors have shape {vectors.shape}, but {len(documents)} documents of the encoder "
                 f"{self.name} need finite numbers of shape {expected}; give vectors that this encoder made."
             )
-        return RankedList(question, tuple(documents), self.encode_queries([question])[0], document_vectors)
+        return RankedList(question, tuple(documents), self.encode_queries([question])[0], vectors)
 
-    def rank(self, question: str, documents: Sequence[Document], document_vectors: np.ndarray | None = None) -> RankedList:
+    def rank(
+        self, question: str, documents: Sequence[Document], document_vectors: np.ndarray | None = None
+    ) -> RankedList:
         """The documents by falling similarity to the question."""
         return rank_by_similarity(self.describe(question, documents, document_vectors))
 
@@ -118,7 +120,9 @@ def _merge_lora(model: SentenceTransformer, folder: Path) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     if not (folder / "adapter_config.json").is_file():
-        raise InputError(f"{folder} holds no encoder LoRA (adapter_config.json is missing); make one with r2ag train-encoder.")
+        raise InputError(
+            f"{folder} holds no encoder LoRA (adapter_config.json is missing); make one with r2ag train-encoder."
+        )
     model.load_adapter(str(folder))
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):

@@ -4,7 +4,7 @@ For the query vector x^q and the document vectors x^d_1..x^d_k in the order in w
 
     relevance  r_i = sim(x^q, x^d_i)
     precedent  γ_i = sim(x^d_i, Σ_{j<i} w_j x^d_j),  w = softmax(r) over the list,  γ_1 = 0
-    neighbour  ζ_i = mean of sim(x^d_i, x^d_{i-1}) and sim(x^d_i, x^d_{i+1}); the ends have one neighbour, ζ = 0 for k = 1
+    neighbour  ζ_i = mean of sim(x^d_i, x^d_{i-1}) and sim(x^d_i, x^d_{i+1}); the ends have one, and ζ = 0 for k = 1
 """
 
 from __future__ import annotations

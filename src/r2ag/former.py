@@ -1,7 +1,8 @@
 """Step 2 (eq. 2, 7) and the projection of step 3 (eq. 3): the R²-Former.
 
-    features (k × 3) ─ standardise ─ linear ─(+ positions)─ Transformer encoder ─▶ H (k × h₁) ─┬─ head ──────▶ relevance logits (k)
-                                                                                               └─ projection ▶ E^R (k × slots × h₂)
+    features (k × 3) ─ standardise ─ linear (+ positions) ─ Transformer encoder ─▶ H (k × h₁)
+                                                  H ─┬─ head ───────▶ relevance logits (k)
+                                                     └─ projection ─▶ E^R (k × slots × h₂)
 
 All of it computes in fp32 whatever the LLM's dtype.
 """
@@ -42,7 +43,7 @@ class FormerConfig:
 
 
 class FormerOutput(NamedTuple):
-    """`logits`: relevance, (batch, k). `anchors`: E^R, (batch, k, slots, llm_hidden_size). Rows of padding mean nothing."""
+    """`logits`: relevance, (batch, k). `anchors`: E^R, (batch, k, slots, llm_hidden_size). Padded rows mean nothing."""
 
     logits: Tensor
     anchors: Tensor
@@ -83,7 +84,9 @@ class R2Former(nn.Module):
         """
         k = features.shape[1]
         if k > self.config.max_documents:
-            raise InputError(f"{k} documents are more than this adapter's max_documents of {self.config.max_documents}.")
+            raise InputError(
+                f"{k} documents are more than this adapter's max_documents of {self.config.max_documents}."
+            )
         hidden = self.input((features - self.mean) / self.deviation)
         if self.product is not None and products is not None:
             hidden = hidden + self.product(products)

@@ -50,7 +50,9 @@ class R2AGModel(nn.Module):
                 features.to(self.device), mask.to(self.device), None if products is None else products.to(self.device)
             )
 
-    def embed(self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]] = ()) -> MixedEmbeddings:
+    def embed(
+        self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]] = ()
+    ) -> MixedEmbeddings:
         """Token embeddings of the prompts (and targets behind them) with E^R in the slots (eq. 4).
 
         Args:
@@ -60,7 +62,9 @@ class R2AGModel(nn.Module):
         ids = [[*prompt.ids, *target] for prompt, target in zip(prompts, targets or [()] * len(prompts), strict=True)]
         length = max(len(sequence) for sequence in ids)
         pads = [length - len(sequence) for sequence in ids]
-        table = torch.tensor([[0] * pad + sequence for pad, sequence in zip(pads, ids, strict=True)], device=self.device)
+        table = torch.tensor(
+            [[0] * pad + sequence for pad, sequence in zip(pads, ids, strict=True)], device=self.device
+        )
         mask = torch.tensor([[0] * pad + [1] * (length - pad) for pad in pads], device=self.device)
         embeddings = self.llm.get_input_embeddings()(table)
         if anchors is not None:
@@ -78,12 +82,16 @@ class R2AGModel(nn.Module):
         )
         return output.logits.float()
 
-    def language_loss(self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]) -> Tensor:
+    def language_loss(
+        self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]
+    ) -> Tensor:
         """Mean next-token loss of each target given its prompt (eq. 9's L_LM): fp32, (batch,)."""
         longest = max(len(target) for target in targets)
         mixed = self.embed(prompts, anchors, targets)
         logits = self.answer_logits(mixed, longest + 1)[:, :-1]
-        labels = torch.tensor([[-100] * (longest - len(target)) + list(target) for target in targets], device=self.device)
+        labels = torch.tensor(
+            [[-100] * (longest - len(target)) + list(target) for target in targets], device=self.device
+        )
         losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=-100, reduction="none")
         return losses.sum(dim=-1) / (labels != -100).sum(dim=-1)
 

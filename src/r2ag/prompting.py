@@ -42,7 +42,9 @@ class PromptTemplate:
         around, within = {"question"}, {"number", "slots", "document"}
         for part, known in ((self.head, around), (self.document, within), (self.tail, around)):
             if unknown := set(_fields(part)) - known:
-                raise InputError(f"A prompt template has unknown fields {sorted(unknown)}; it may hold {sorted(known)}.")
+                raise InputError(
+                    f"A prompt template has unknown fields {sorted(unknown)}; it may hold {sorted(known)}."
+                )
         fields = _fields(self.document)
         if fields.count("document") != 1 or fields.count("slots") > 1 or fields[-1] != "document":
             raise InputError(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Queue
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,27 +58,6 @@ class TransformersEngine:
             )
             for row in (self._until_stop(sequence) for sequence in ids.tolist())
         ]
-
-    def stream(self, mixed: MixedEmbeddings, max_new_tokens: int) -> Iterator[str | Generation]:
-        """Pieces of one answer's text as they come, then its Generation."""
-        queue: Queue[str | Generation | BaseException] = Queue()
-
-        def work() -> None:
-            try:
-                queue.put(self.generate(mixed, max_new_tokens, on_text=queue.put)[0])
-            except BaseException as error:
-                queue.put(error)
-
-        thread = Thread(target=work, daemon=True)
-        thread.start()
-        while True:
-            item = queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-            if isinstance(item, Generation):
-                thread.join()
-                return
 
     @torch.inference_mode()
     def _generate(self, mixed: MixedEmbeddings, max_new_tokens: int, clock: _Clock) -> Tensor:

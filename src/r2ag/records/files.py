@@ -13,7 +13,7 @@ from typing import Any
 from r2ag.errors import InputError
 from r2ag.types import Document, Record
 
-MAX_LINE_CHARACTERS = 20_000_000
+MAX_LINE_BYTES = 20_000_000
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:
@@ -31,13 +31,14 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
 
 
 def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:
-    """Writes records as JSON lines, gzip'd where the name ends in .gz; an existing file is replaced whole or not at all."""
+    """Writes records as JSON lines, gzip'd where the name ends in .gz; an old file is replaced whole or not at all."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     opener = gzip.open if target.suffix == ".gz" else open
     try:
-        with opener(temporary, "wt", encoding="utf-8") as lines:
+        # What UTF-8 can't hold (half an emoji, read from another file's "\\ud83d") is written as such an escape again.
+        with opener(temporary, "wt", encoding="utf-8", errors="backslashreplace") as lines:
             for record in records:
                 lines.write(json.dumps(_fields(record), ensure_ascii=False) + "\n")
         temporary.replace(target)
@@ -60,11 +61,11 @@ def _fields(record: Record) -> dict[str, Any]:
 def _lines(file: Path) -> Iterator[tuple[str, Any]]:
     try:
         opener = gzip.open if file.suffix == ".gz" else open
-        with opener(file, "rt", encoding="utf-8") as lines:
+        with opener(file, "rb") as lines:
             for number, line in enumerate(lines, start=1):
                 where = f"{file}, line {number}"
-                if len(line) > MAX_LINE_CHARACTERS:
-                    raise InputError(f"{where}: longer than {MAX_LINE_CHARACTERS:,} characters; split the record.")
+                if len(line) > MAX_LINE_BYTES:
+                    raise InputError(f"{where}: longer than {MAX_LINE_BYTES:,} bytes; split the record.")
                 if line.strip():
                     yield where, _parse(line, where)
     except FileNotFoundError:
@@ -73,16 +74,16 @@ def _lines(file: Path) -> Iterator[tuple[str, Any]]:
         raise InputError(f"{file} is a folder; name a file of records (JSON lines, .jsonl or .jsonl.gz).") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise InputError(f"{file} is not a whole gzip file; copy or download it again.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file} is not UTF-8 text; records are JSON lines in UTF-8.") from None
     except OSError as error:
         raise InputError(f"{file} can't be read ({error.strerror}).") from None
 
 
-def _parse(line: str, where: str) -> Any:
+def _parse(line: bytes, where: str) -> Any:
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: not UTF-8 text; records are JSON lines in UTF-8.") from None
+    except (ValueError, RecursionError):
         raise InputError(f"{where}: not valid JSON; each line must be one JSON object.") from None
 
 
@@ -99,7 +100,7 @@ def _record(fields: Any, where: str, dataset: str) -> Record:
     if not isinstance(documents, list) or not documents:
         raise InputError(f'{where}: "documents" must be a list with at least one document.')
     return Record(
-        id=str(fields.get("id", where)),
+        id=str(fields.get("id", question)),
         question=question,
         answers=tuple(answers),
         documents=tuple(_document(document, f"{where}, document {i}") for i, document in enumerate(documents, 1)),

@@ -1,8 +1,9 @@
-"""Vectors of whole record files, computed once: equal passages are encoded once, and a cache keeps them between runs."""
+"""Vectors of whole record files, computed once: equal passages are encoded once, and a cache keeps them for later."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,8 +42,8 @@ def describe_records(
 def _digest(encoder: FeatureEncoder, records: Sequence[Record]) -> str:
     digest = hashlib.sha256(encoder.fingerprint.encode())
     for record in records:
-        for text in (record.question, *(document.passage for document in record.documents)):
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        texts = [record.question, *(document.passage for document in record.documents)]
+        digest.update(json.dumps(texts).encode())
     return digest.hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Forty short passages about bees, volcanoes, printing, coffee and bridges, and questions about them, to try things on."""
+"""Forty short passages on bees, volcanoes, printing, coffee and bridges, and questions about them, to try things on."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Parts:
     llm: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     encoder: FeatureEncoder
+    llm_name: str  # what the adapter remembers; a hub name says more to others than a cache folder
 
 
 def train(
@@ -105,7 +106,7 @@ def _new_adapter(
 ) -> Adapter:
     size = int(parts.llm.get_input_embeddings().weight.shape[1])
     sizes = former or FormerConfig(llm_hidden_size=size)
-    adapter = Adapter.create(config.method, parts.llm, parts.tokenizer, parts.encoder, sizes, template)
+    adapter = Adapter.create(config.method, parts.llm, parts.tokenizer, parts.encoder, sizes, template, parts.llm_name)
     if parts.encoder.lora is not None:
         adapter.attach_encoder_lora(parts.encoder.lora)
     return adapter

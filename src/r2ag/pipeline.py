@@ -1,0 +1,239 @@
+"""The object that people use: find, describe, assess, read, and say how sure one may be.
+
+    pipeline = Pipeline.from_pretrained()
+    pipeline.add(read_documents([Path("notes/")]))
+    print(pipeline.ask("Which metal do the bridges use?").text)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from r2ag.adapter import Adapter
+from r2ag.encoder import FeatureEncoder
+from r2ag.errors import InputError
+from r2ag.prompting import Turn, check_question
+from r2ag.reader import Assessment, Reader, Reading
+from r2ag.templates import plain_template
+from r2ag.trust import cite
+from r2ag.types import Answer, Document, RankedList, ScoredDocument
+
+if TYPE_CHECKING:
+    import torch
+
+PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
+DEFAULT_K = 5
+DEFAULT_NEW_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with what was found for it."""
+
+    ranked: RankedList
+    retrieve_ms: float
+
+
+class Pipeline:
+    """Retrieval, R²-Former and LLM as one; holds documents in memory."""
+
+    def __init__(self, reader: Reader, encoder: FeatureEncoder) -> None:
+        self.reader = reader
+        self.encoder = encoder
+        self.documents: tuple[Document, ...] = ()
+        self.vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        adapter: str | Path | None = None,
+        llm: str | None = None,
+        retriever: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Pipeline:
+        """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
+
+        Raises:
+            InputError: one of them can't be had, or they don't belong together.
+        """
+        from r2ag.models import load_llm
+
+        loaded = Adapter.from_pretrained(adapter or PRETRAINED)
+        encoder = load_encoder(loaded, retriever, device)
+        model, tokenizer = load_llm(llm or loaded.config.llm.name, dtype=dtype, device=device)
+        loaded.check_llm(model, tokenizer)
+        if loaded.llm_lora is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(loaded.llm_lora)).merge_and_unload().eval()
+        return cls(Reader(model, tokenizer, loaded), encoder)
+
+    def add(self, documents: Sequence[Document]) -> None:
+        """Encodes documents and holds them for later questions."""
+        self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
+        self.documents += tuple(documents)
+
+    def find(
+        self,
+        question: str,
+        documents: Sequence[Document] | None = None,
+        vectors: np.ndarray | None = None,
+        k: int | None = None,
+    ) -> Question:
+        """The list for a question: the k nearest of the documents held, or the user's own list in its own order.
+
+        Raises:
+            InputError: the question or k can't be used, or there are no documents.
+        """
+        check_question(question)
+        limit = self.reader.adapter.config.former.max_documents
+        if k is not None and not 1 <= k <= limit:
+            raise InputError(f"k is {k}; this adapter takes 1 to {limit} documents.")
+        started = time.perf_counter()
+        if documents is not None:
+            if not documents:
+                raise InputError("There are no documents to answer from; give at least one.")
+            ranked = self.encoder.describe(question, documents[: k or len(documents)], None if vectors is None else vectors[: k or len(documents)])
+        else:
+            ranked = self._nearest(question, k or DEFAULT_K)
+        return Question(ranked, (time.perf_counter() - started) * 1000)
+
+    def ask(
+        self,
+        question: str,
+        documents: Sequence[Document] | None = None,
+        vectors: np.ndarray | None = None,
+        *,
+        k: int | None = None,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        abstain: bool = True,
+        prune: bool = False,
+        system: str | None = None,
+        history: Sequence[Turn] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Answers a question from documents.
+
+        Args:
+            documents: the user's own list, described in the order given; None asks the documents held.
+            vectors: stored vectors of `documents` that this pipeline's encoder made, shape (len(documents), dimension).
+            k: documents to take, at most the adapter's max_documents.
+            abstain: give no answer where no document's probability of relevance passes the threshold.
+            prune: let the LLM read only documents that pass the threshold (at least the most probable one).
+            system: a system prompt; it is untrusted text like any other and can write no chat token.
+            on_text: called with each piece of the answer as it is written.
+
+        Raises:
+            InputError: the question, the documents or k can't be used; says why.
+        """
+        found = self.find(question, documents, vectors, k)
+        assessment = self.reader.assess([found.ranked])
+        probabilities = assessment.probabilities[0]
+        threshold = self.reader.adapter.config.calibration.threshold
+        if abstain and max(probabilities) < threshold:
+            return self._answer(found, assessment, (), None)
+        keep = keep_relevant(probabilities, threshold) if prune else list(range(len(found.ranked)))
+        turns = [*([Turn("system", system)] if system else []), *history]
+        reading = self.reader.read(
+            [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text
+        )[0]
+        return self._answer(found, assessment, keep, reading)
+
+    def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
+        """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
+        template = plain_template(self.reader.adapter.config.plain_prompt)
+        return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
+
+    def stream(self, question: str, documents: Sequence[Document] | None = None, **options: object) -> Iterator[str | Answer]:
+        """Pieces of the answer's text as they are written, then the Answer; options are those of `ask`."""
+        queue: Queue[str | Answer | BaseException] = Queue()
+
+        def work() -> None:
+            try:
+                queue.put(self.ask(question, documents, on_text=queue.put, **options))  # type: ignore[arg-type]
+            except BaseException as error:
+                queue.put(error)
+
+        Thread(target=work, daemon=True).start()
+        while True:
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            if isinstance(item, Answer):
+                return
+
+    def _nearest(self, question: str, k: int) -> RankedList:
+        if not self.documents:
+            raise InputError("There are no documents to answer from; add some first.")
+        query = self.encoder.encode_queries([question])[0]
+        scores = self.vectors @ query
+        nearest = np.argsort(-scores, kind="stable")[:k].tolist()
+        return RankedList(question, tuple(self.documents[i] for i in nearest), query, self.vectors[nearest])
+
+    def _answer(
+        self, found: Question, assessment: Assessment, keep: Sequence[int], reading: Reading | None
+    ) -> Answer:
+        names = self.reader.adapter.config.former.features
+        scored = tuple(
+            ScoredDocument(
+                rank=index + 1,
+                document=document,
+                features=dict(zip(names, assessment.features[0, index].tolist(), strict=True)),
+                relevance_probability=assessment.probabilities[0][index],
+                used=index in keep,
+            )
+            for index, document in enumerate(found.ranked.documents)
+        )
+        text = "" if reading is None else reading.generation.text
+        prefill = 0.0 if reading is None else reading.generation.prefill_ms
+        decode = 0.0 if reading is None else reading.generation.decode_ms
+        timings = {
+            "retrieve": found.retrieve_ms,
+            "features": assessment.features_ms,
+            "former": assessment.former_ms,
+            "prefill": prefill,
+            "decode": decode,
+        }
+        config = self.reader.adapter.config
+        return Answer(
+            question=found.ranked.question,
+            text=text,
+            documents=scored,
+            citations=cite(text, scored, config.calibration.threshold),
+            abstained=reading is None,
+            shortened=0 if reading is None else reading.prompt.shortened,
+            timings_ms=timings | {"total": sum(timings.values())},
+            usage={
+                "prompt_tokens": 0 if reading is None else len(reading.prompt),
+                "completion_tokens": 0 if reading is None else reading.generation.completion_tokens,
+            },
+            models={
+                "llm": config.llm.name,
+                "retriever": self.encoder.name,
+                "adapter": "" if self.reader.adapter.folder is None else self.reader.adapter.folder.name,
+            },
+        )
+
+
+def keep_relevant(probabilities: Sequence[float], threshold: float) -> list[int]:
+    """Indices whose probability passes the threshold, in list order; at least the most probable one."""
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return [index for index, p in enumerate(probabilities) if p >= threshold or index == best]
+
+
+def load_encoder(adapter: Adapter, retriever: str | None = None, device: object = None) -> FeatureEncoder:
+    """The adapter's own feature encoder, checked; `retriever` names another copy of it."""
+    name = retriever or adapter.config.encoder.name
+    encoder = FeatureEncoder.from_pretrained(name, adapter.encoder_lora, None if device is None else str(device))
+    adapter.check_encoder(encoder)
+    return encoder

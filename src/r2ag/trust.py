@@ -1,0 +1,44 @@
+"""Which documents an answer may cite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from r2ag.types import ScoredDocument
+
+SHORT_ANSWER_WORDS = 5
+LEAST_SHARED_WORDS = 0.6
+_STOP_WORDS = frozenset(
+    "a an and are as at be by for from has have in is it its of on or that the their this to was were which with".split()
+)
+
+
+def cite(answer: str, documents: Sequence[ScoredDocument], threshold: float) -> tuple[int, ...]:
+    """Ranks of the documents that were read, pass the threshold and bear the answer.
+
+    A document bears a short answer when it contains it, and a longer one when it shares most of its content words.
+    "yes" and "no" stand in no document as an answer: all relevant documents that were read are cited for them.
+    """
+    if not answer.strip():
+        return ()
+    return tuple(
+        document.rank
+        for document in documents
+        if document.used and document.relevance_probability >= threshold and _bears(document.document.passage, answer)
+    )
+
+
+def _bears(passage: str, answer: str) -> bool:
+    words, answered = _words(passage), _words(answer)
+    if answered in (["yes"], ["no"]):
+        return True
+    if len(answered) <= SHORT_ANSWER_WORDS:
+        return f" {' '.join(answered)} " in f" {' '.join(words)} "
+    content = set(answered) - _STOP_WORDS
+    return len(content & set(words)) >= LEAST_SHARED_WORDS * len(content)
+
+
+def _words(text: str) -> list[str]:
+    # One CJK character is one word: such texts have no spaces between words.
+    return re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+", text.lower())
