@@ -121,6 +121,16 @@ def test_zero_vectors(similarity, zero):
     np.testing.assert_allclose(features_of(query, documents, similarity), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_documents_that_cancel_out(seed):
+    # Their weighted sum is nothing but rounding errors, which must not be blown up into a direction.
+    generator = np.random.default_rng(seed)
+    query, document, other = generator.standard_normal((3, 16))
+    document -= (document @ query) / (query @ query) * query
+    documents = np.stack([document, -document, other])
+    assert abs(features_of(query, documents, "cosine")[2, 1]) < 0.05
+
+
 def test_features_depend_on_the_order_of_the_documents():
     ranked = ranked_list(np.random.default_rng(0), 4)
     order = [2, 0, 3, 1]

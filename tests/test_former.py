@@ -115,10 +115,8 @@ def test_a_feature_that_never_varies_stays_finite(k):
 @pytest.mark.parametrize("scale", [0.02, 3.0])
 def test_anchors_start_where_the_llms_own_embeddings_are(scale):
     former = small_former(hidden_size=64, llm_hidden_size=48)
-    embeddings = scale * (torch.randn(500, 48) + torch.linspace(-1, 1, 48))
+    embeddings = scale * (torch.randn(500, 48) + torch.linspace(-20, 20, 48))
     former.scale_anchors_to(embeddings)
-    anchors = former(*unequal_batch([8] * 50, 8)).anchors.reshape(-1, 48)
-    assert anchors.std().item() == pytest.approx(embeddings.std().item(), rel=0.25)
-    # The anchors differ from one another about as much as tokens do, around the tokens' mean.
-    away = anchors - embeddings.mean(dim=0)
+    anchors = former(*unequal_batch([8] * 50, 8)).anchors
+    away = anchors.reshape(-1, 48) - embeddings.mean(dim=0)
     assert away.pow(2).mean().sqrt().item() == pytest.approx(scale, rel=0.3)

@@ -89,6 +89,12 @@ def test_the_unknown_token_never_comes_out(kind):
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
+def test_what_no_tokenizer_takes_is_replaced(kind):
+    plain = PlainTextTokenizer(tiny_tokenizer(kind))
+    assert plain.encode("old\0 \ud800town") == plain.encode("old\ufffd ?town")
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
 def test_text_without_such_tokens_is_tokenised_as_ever(kind):
     tokenizer = tiny_tokenizer(kind)
     text = "Title: A history of bridges\nBuilt in 1471, it fell in 1802."

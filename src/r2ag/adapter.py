@@ -1,10 +1,10 @@
 """An adapter on disk: what training learned, and what it must be used with.
 
-    folder/
-      config.json          format_version, method, sizes, prompt template, calibration, the LLM and encoder it belongs to
-      model.safetensors    R²-Former, head, projection; probes of the LLM's embedding rows and of the encoder's vectors
-      encoder/             LoRA of the feature encoder (peft), where it was fine-tuned
-      lora/                LoRA of the LLM (peft), where it was trained jointly
+folder/
+  config.json          format_version, method, sizes, prompt template, calibration, the LLM and encoder it belongs to
+  model.safetensors    R²-Former, head, projection; probes of the LLM's embedding rows and of the encoder's vectors
+  encoder/             LoRA of the feature encoder (peft), where it was fine-tuned
+  lora/                LoRA of the LLM (peft), where it was trained jointly
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from r2ag.calibration import Calibration
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder import FeatureEncoder, Similarity
 from r2ag.errors import InputError
 from r2ag.former import FormerConfig, R2Former, RankTokens
+from r2ag.model import embedding_table
 from r2ag.prompting import PromptTemplate
 from r2ag.templates import DEFAULT_PLAIN
 
@@ -66,7 +67,7 @@ class EncoderIdentity:
 
     name: str
     dimension: int
-    similarity: str
+    similarity: Similarity
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class AdapterConfig:
     former: FormerConfig
     template: PromptTemplate
     calibration: Calibration = field(default_factory=Calibration)
-    plain_prompt: str = DEFAULT_PLAIN  # the family that answers best in plain RAG with this LLM, chosen on training records
+    plain_prompt: str = (
+        DEFAULT_PLAIN  # the family that answers best in plain RAG with this LLM, chosen on training records
+    )
     plain_top_n: int = 3  # and the number of documents with which it does
     training: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -119,7 +122,7 @@ class Adapter:
         """
         rows, tokens = _probe_llm(llm, tokenizer)
         identity = LLMIdentity(
-            llm_name or llm.name_or_path, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
+            llm_name or str(llm.name_or_path), llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
         )
         described = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
         module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
@@ -146,7 +149,9 @@ class Adapter:
         try:
             former.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
         except RuntimeError:
-            raise InputError(f"{weights} does not fit {folder / 'config.json'}; copy or train the adapter again.") from None
+            raise InputError(
+                f"{weights} does not fit {folder / 'config.json'}; copy or train the adapter again."
+            ) from None
         return cls(config, former.eval(), probes, folder)
 
     def save_pretrained(self, folder: str | os.PathLike[str], llm: PreTrainedModel | None = None) -> None:
@@ -297,7 +302,9 @@ def _locate(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "README.md"]))
     except Exception as error:  # the hub client raises many kinds; each means the adapter can't be had
-        raise InputError(f"There is no adapter folder {name}, and the hub gave none ({type(error).__name__}).") from None
+        raise InputError(
+            f"There is no adapter folder {name}, and the hub gave none ({type(error).__name__})."
+        ) from None
 
 
 def _replace_folder(new: Path, target: Path) -> None:
@@ -309,15 +316,16 @@ def _replace_folder(new: Path, target: Path) -> None:
 
 
 def _hidden_size(llm: PreTrainedModel) -> int:
-    return int(llm.get_input_embeddings().weight.shape[1])
+    return int(embedding_table(llm).shape[1])
 
 
 @torch.no_grad()
 def _embedding_rows(llm: PreTrainedModel, count: int, vocab_size: int | None = None) -> Tensor:
-    table = llm.get_input_embeddings()
-    size = min(vocab_size or table.weight.shape[0], table.weight.shape[0])
+    table = embedding_table(llm)
+    size = min(vocab_size or len(table), len(table))
     ids = torch.linspace(0, size - 1, min(count, size)).long()
-    return table(ids.to(table.weight.device)).float().cpu()
+    rows: Tensor = llm.get_input_embeddings()(ids.to(table.device))
+    return rows.float().cpu()
 
 
 def _probe_llm(

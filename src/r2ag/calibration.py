@@ -35,11 +35,19 @@ def fit_platt(logits: Sequence[float], relevant: Sequence[bool], steps: int = 10
     low = 1.0 / ((~positive).sum() + 2.0)
     target = np.where(positive, high, low)
     design = np.stack([x, np.ones_like(x)], axis=1)
+
+    def loss(weights: np.ndarray) -> float:
+        score = design @ weights
+        return float(np.logaddexp(0.0, score).sum() - (target * score).sum())
+
     weights = np.array([1.0, 0.0])
     for _ in range(steps):
         p = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30, 30)))
         curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
         step = np.linalg.solve(curvature, design.T @ (p - target))
+        # Far from the optimum a full Newton step can overshoot without bound; it is halved until the loss falls.
+        while loss(weights - step) > loss(weights) and np.abs(step).max() > 1e-10:
+            step = step / 2
         weights = weights - step
         if np.abs(step).max() < 1e-8:
             break

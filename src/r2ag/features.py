@@ -22,42 +22,51 @@ FEATURES = ("relevance", "precedent", "neighbour")
 
 
 def retrieval_features(query: Tensor, documents: Tensor, mask: Tensor, similarity: Similarity = "cosine") -> Tensor:
-    """Features of a batch of lists, without a loop over documents.
+    """Features of a batch of lists, without a loop over documents; the long vectors are read only to be multiplied.
 
     Args:
         query: (batch, dimension).
-        documents: (batch, k, dimension); rows behind a list's end may hold anything finite.
+        documents: (batch, k, dimension); rows behind a list's end may hold anything.
         mask: (batch, k), True for real documents, which stand before the padding.
         similarity: the encoder's own; with "cosine" the weighted sum of eq. 11 is normalised again.
 
     Returns:
         (batch, k, 3) in the order of FEATURES, 0 where padded.
     """
-    documents = documents.masked_fill(~mask[..., None], 0.0)
+    relevance = torch.linalg.vecdot(documents, query[:, None])
+    gram = documents @ documents.transpose(1, 2)  # every product of two documents, (batch, k, k)
+    relevance = relevance.masked_fill(~mask, 0.0)
+    gram = gram.masked_fill(~(mask[:, :, None] & mask[:, None, :]), 0.0)
     if similarity == "cosine":
-        query, documents = F.normalize(query, dim=-1), F.normalize(documents, dim=-1)
-    relevance = (documents @ query[..., None]).squeeze(-1)
-    precedent = _precedent(relevance, documents, mask, similarity)
-    neighbour = _neighbour(documents, mask)
-    return torch.stack([relevance, precedent, neighbour], dim=-1).masked_fill(~mask[..., None], 0.0)
+        scale = _inverse_length(gram.diagonal(dim1=1, dim2=2))
+        gram = gram * scale[:, :, None] * scale[:, None, :]
+        relevance = relevance * scale * _inverse_length((query * query).sum(dim=-1, keepdim=True))
+    features = torch.stack([relevance, _precedent(relevance, gram, mask, similarity), _neighbour(gram, mask)], dim=-1)
+    return features.masked_fill(~mask[..., None], 0.0)
 
 
-def _precedent(relevance: Tensor, documents: Tensor, mask: Tensor, similarity: Similarity) -> Tensor:
-    weights = relevance.masked_fill(~mask, -torch.inf).softmax(dim=-1).masked_fill(~mask, 0.0)
-    through_each = (weights[..., None] * documents).cumsum(dim=1)
-    before_each = F.pad(through_each[:, :-1], (0, 0, 1, 0))
-    if similarity == "cosine":
-        before_each = F.normalize(before_each, dim=-1)
-    return (documents * before_each).sum(dim=-1)
+def _precedent(relevance: Tensor, gram: Tensor, mask: Tensor, similarity: Similarity) -> Tensor:
+    weights = relevance.masked_fill(~mask, -torch.inf).softmax(dim=-1)
+    with_sum = (gram.tril(-1) @ weights[..., None]).squeeze(-1)  # x_i · Σ_{j<i} w_j x_j
+    if similarity == "dot":
+        return with_sum
+    # Document by document, the sum's squared length grows by 2 w_j (x_j · the sum so far) + w_j² |x_j|².
+    growth = weights * (2 * with_sum + weights * gram.diagonal(dim1=1, dim2=2))
+    squared_length = F.pad(growth.cumsum(dim=-1)[:, :-1], (1, 0))
+    return with_sum * _inverse_length(squared_length, least=1e-12)
 
 
-def _neighbour(documents: Tensor, mask: Tensor) -> Tensor:
-    adjacent = (documents[:, 1:] * documents[:, :-1]).sum(dim=-1)
-    both_real = (mask[:, 1:] & mask[:, :-1]).to(adjacent.dtype)
-    adjacent = adjacent * both_real
+def _neighbour(gram: Tensor, mask: Tensor) -> Tensor:
+    adjacent = gram.diagonal(offset=1, dim1=1, dim2=2)
+    both_real = (mask[:, 1:] & mask[:, :-1]).to(gram.dtype)
     total = F.pad(adjacent, (1, 0)) + F.pad(adjacent, (0, 1))
     count = F.pad(both_real, (1, 0)) + F.pad(both_real, (0, 1))
     return total / count.clamp(min=1.0)
+
+
+def _inverse_length(squared_length: Tensor, least: float = 1e-24) -> Tensor:
+    """1 / length, where what is shorter than rounding errors counts as zero: its products are zero, too."""
+    return squared_length.clamp(min=least).rsqrt()
 
 
 def list_features(lists: Sequence[RankedList], similarity: Similarity) -> tuple[Tensor, Tensor]:

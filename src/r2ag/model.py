@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from r2ag.former import FormerOutput, R2Former
+from r2ag.former import FormerOutput, R2Former, RankTokens
 from r2ag.prompting import Prompt
 
 
@@ -33,7 +33,7 @@ class MixedEmbeddings:
 class R2AGModel(nn.Module):
     """A decoder-only LLM and the R²-Former that speaks to it."""
 
-    def __init__(self, llm: PreTrainedModel, former: R2Former) -> None:
+    def __init__(self, llm: PreTrainedModel, former: R2Former | RankTokens) -> None:
         super().__init__()
         self.llm = llm
         self.former = former
@@ -41,14 +41,15 @@ class R2AGModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the LLM's embeddings are."""
-        return self.llm.get_input_embeddings().weight.device
+        return next(self.llm.get_input_embeddings().parameters()).device
 
     def describe(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
         """Relevance logits and anchors of a batch of lists, in fp32 even under autocast (step 2)."""
         with torch.autocast(self.device.type, enabled=False):
-            return self.former(
+            output: FormerOutput = self.former(
                 features.to(self.device), mask.to(self.device), None if products is None else products.to(self.device)
             )
+        return output
 
     def embed(
         self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]] = ()
@@ -73,14 +74,14 @@ class R2AGModel(nn.Module):
 
     def answer_logits(self, mixed: MixedEmbeddings, count: int) -> Tensor:
         """Next-token logits at the last `count` positions only, fp32, (batch, count, vocabulary)."""
-        output = self.llm(
+        logits: Tensor = self.llm(
             inputs_embeds=mixed.embeddings,
             attention_mask=mixed.mask,
             position_ids=mixed.positions,
             logits_to_keep=count,
             use_cache=False,
-        )
-        return output.logits.float()
+        ).logits
+        return logits.float()
 
     def language_loss(
         self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]
@@ -94,6 +95,13 @@ class R2AGModel(nn.Module):
         )
         losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=-100, reduction="none")
         return losses.sum(dim=-1) / (labels != -100).sum(dim=-1)
+
+
+def embedding_table(llm: PreTrainedModel) -> Tensor:
+    """The LLM's token embeddings as parameters, (vocabulary, h₂); scaled models scale them only in the layer's output."""
+    weight = llm.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 def matching_loss(logits: Tensor, relevant: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The object that people use: find, describe, assess, read, and say how sure one may be.
 
-    pipeline = Pipeline.from_pretrained()
-    pipeline.add(read_documents([Path("notes/")]))
-    print(pipeline.ask("Which metal do the bridges use?").text)
+pipeline = Pipeline.from_pretrained()
+pipeline.add(read_documents([Path("notes/")]))
+print(pipeline.ask("Which metal do the bridges use?").text)
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class Pipeline:
         if documents is not None:
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
-            ranked = self.encoder.describe(question, documents[: k or len(documents)], None if vectors is None else vectors[: k or len(documents)])
+            ranked = self.encoder.describe(
+                question, documents[: k or len(documents)], None if vectors is None else vectors[: k or len(documents)]
+            )
         else:
             ranked = self._nearest(question, k or DEFAULT_K)
         return Question(ranked, (time.perf_counter() - started) * 1000)
@@ -153,7 +155,9 @@ class Pipeline:
         template = plain_template(self.reader.adapter.config.plain_prompt)
         return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
 
-    def stream(self, question: str, documents: Sequence[Document] | None = None, **options: object) -> Iterator[str | Answer]:
+    def stream(
+        self, question: str, documents: Sequence[Document] | None = None, **options: object
+    ) -> Iterator[str | Answer]:
         """Pieces of the answer's text as they are written, then the Answer; options are those of `ask`."""
         queue: Queue[str | Answer | BaseException] = Queue()
 
@@ -180,9 +184,7 @@ class Pipeline:
         nearest = np.argsort(-scores, kind="stable")[:k].tolist()
         return RankedList(question, tuple(self.documents[i] for i in nearest), query, self.vectors[nearest])
 
-    def _answer(
-        self, found: Question, assessment: Assessment, keep: Sequence[int], reading: Reading | None
-    ) -> Answer:
+    def _answer(self, found: Question, assessment: Assessment, keep: Sequence[int], reading: Reading | None) -> Answer:
         names = self.reader.adapter.config.former.features
         scored = tuple(
             ScoredDocument(

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from r2ag.errors import InputError
 from r2ag.types import Document
@@ -147,8 +147,8 @@ class PromptBuilder:
             tail = self.tokenizer.encode(rendered.split("ANSWERMARK")[-1], add_special_tokens=False)
             special = [token for token in tail if token in self._plain.forbidden]
             if special:
-                return special[0]
-        return int(self.tokenizer.eos_token_id)
+                return int(special[0])
+        return cast("int", self.tokenizer.eos_token_id)
 
     @property
     def _uses_chat(self) -> bool:

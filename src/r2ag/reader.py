@@ -14,7 +14,7 @@ from r2ag.adapter import Adapter
 from r2ag.engines.transformers import Generation, TransformersEngine
 from r2ag.errors import InputError
 from r2ag.features import list_features
-from r2ag.model import MixedEmbeddings, R2AGModel
+from r2ag.model import MixedEmbeddings, R2AGModel, embedding_table
 from r2ag.prompting import Prompt, PromptBuilder, PromptTemplate, Turn
 from r2ag.types import Document, RankedList
 
@@ -53,7 +53,7 @@ class Reader:
     def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, adapter: Adapter) -> None:
         self.adapter = adapter
         self.tokenizer = tokenizer
-        self.model = R2AGModel(llm, adapter.former.to(llm.get_input_embeddings().weight.device))
+        self.model = R2AGModel(llm, adapter.former.to(embedding_table(llm).device))
         self.model.eval()
         self.builder = PromptBuilder(tokenizer, adapter.config.template, adapter.config.former.slots)
         self.engine = TransformersEngine(llm, tokenizer, self.builder.end_of_turn)

@@ -30,7 +30,9 @@ def without_slots(template: PromptTemplate) -> PromptTemplate:
     """Plain RAG's counterpart of an R²AG template: no slots and no label in front of them."""
     return replace(
         template,
-        head=template.head.replace(" In front of each result stands information on how well it matches the question.", ""),
+        head=template.head.replace(
+            " In front of each result stands information on how well it matches the question.", ""
+        ),
         document=template.document.replace(" Match:{slots}", "").replace("{slots}", ""),
     )
 

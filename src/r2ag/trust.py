@@ -10,7 +10,8 @@ from r2ag.types import ScoredDocument
 SHORT_ANSWER_WORDS = 5
 LEAST_SHARED_WORDS = 0.6
 _STOP_WORDS = frozenset(
-    "a an and are as at be by for from has have in is it its of on or that the their this to was were which with".split()
+    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it", "its", "of", "on")
+    + ("or", "that", "the", "their", "this", "to", "was", "were", "which", "with")
 )
 
 

@@ -1,0 +1,156 @@
+"""The command line: `r2ag COMMAND …`, one file a command.
+
+Nothing here loads torch; the commands import what they need when they run, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from r2ag import __version__
+from r2ag.cli.ask import ask
+from r2ag.cli.calibrate import calibrate
+from r2ag.cli.eval import evaluate
+from r2ag.cli.info import info
+from r2ag.cli.output import clean, survive_any_text
+from r2ag.cli.train import train
+from r2ag.cli.train_encoder import train_encoder
+from r2ag.errors import InputError
+
+FAILED, UNUSABLE, STOPPED = 1, 2, 130
+_PACKAGE = Path(__file__).parents[1]
+_UsageError = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+def _command(name: str, function: Callable[..., None], *examples: str) -> None:
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    described = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    app.command(name, help=described, epilog="\n\n".join(["Examples:", *examples]))(function)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"r2ag {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog='Start with:  r2ag ask "Which metal do the bridges use?" --docs notes/',
+)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Ask your documents with an LLM that is told why each document was retrieved (R²AG)."""
+
+
+_command(
+    "ask",
+    ask,
+    'r2ag ask "Who built the first bridge?" --docs notes/',
+    'r2ag ask "Who built the first bridge?" --docs a.md b.txt --compare',
+    'r2ag ask "Who built the first bridge?" --docs notes/ --json | jq .citations',
+)
+_command(
+    "train",
+    train,
+    "r2ag train --data records.jsonl --output my-adapter --dry-run",
+    "r2ag train --data nq.jsonl.gz hotpotqa.jsonl.gz:0.5 --output my-adapter",
+    "r2ag train --data nq.jsonl.gz --output my-adapter --resume",
+    "r2ag train --data nq.jsonl.gz --output joint --lora --llm Qwen/Qwen3-0.6B",
+)
+_command(
+    "train-encoder",
+    train_encoder,
+    "r2ag train-encoder --data nq.jsonl.gz hotpotqa.jsonl.gz --output my-encoder",
+    "r2ag train --data nq.jsonl.gz --output my-adapter --encoder-lora my-encoder",
+)
+_command(
+    "calibrate",
+    calibrate,
+    "r2ag calibrate --data ours.jsonl --adapter my-adapter --output our-adapter",
+)
+_command(
+    "eval",
+    evaluate,
+    "r2ag eval --data nq-test.jsonl.gz --methods rag,r2ag --limit 200",
+    "r2ag eval --data nq-test.jsonl.gz --methods rag-topn,r2ag,r2ag+prune --output figures",
+    "r2ag eval --data nq-train.jsonl.gz --choose-prompt --limit 100",
+)
+_command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 done, 1 failed, 2 unusable arguments or input, 130 stopped."""
+    survive_any_text()
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            status = app(args=given, prog_name="r2ag", standalone_mode=False) or 0
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return _stop_writing()
+        except (KeyboardInterrupt, typer.Abort):
+            status = STOPPED
+        except Exception as error:
+            return _report(error)
+    if status == STOPPED:
+        _say("Stopped.")
+    return int(status)
+
+
+def _report(error: Exception) -> int:
+    if os.environ.get("R2AG_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, InputError):
+        _say(f"r2ag: {error}")
+        return UNUSABLE
+    if isinstance(error, _UsageError):
+        _say(f"r2ag: {_usage(error)}")
+        return UNUSABLE
+    reason = next(iter(str(error).strip().splitlines()), "")
+    described = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    _say(f"r2ag: The command failed ({described}); set R2AG_TRACEBACK=1 to see where.")
+    return FAILED
+
+
+def _usage(error: Exception) -> str:
+    message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see {context.command_path if context else 'r2ag'} --help."
+
+
+def _say(sentence: str) -> None:
+    print(clean(sentence), file=sys.stderr)
+
+
+def _stop_writing() -> int:
+    """Whoever read our output has enough of it; the interpreter must not try to flush the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Our own warnings are for the user, in one line; those of libraries are for developers."""
+    if _PACKAGE in Path(filename).parents or os.environ.get("R2AG_TRACEBACK") == "1":
+        _say(f"r2ag: {message}")

@@ -22,7 +22,9 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     """
     documents = [document for path in paths for file in _files(path) for document in _passages(file)]
     if not documents:
-        raise InputError(f"{', '.join(map(str, paths))}: no text in it; give text or Markdown files with words in them.")
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no text in it; give text or Markdown files with words in them."
+        )
     return documents
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class TransformersEngine:
         clock.flush()
         return [
             Generation(
-                text=self.tokenizer.decode(row, skip_special_tokens=True).strip(),
+                text=str(self.tokenizer.decode(row, skip_special_tokens=True)).strip(),
                 completion_tokens=len(row),
                 prefill_ms=(first - started) * 1000,
                 decode_ms=(ended - first) * 1000,
@@ -75,7 +75,8 @@ class TransformersEngine:
             options["streamer"] = clock
         else:
             options["logits_processor"] = [clock.observe]
-        return self.llm.generate(inputs_embeds=mixed.embeddings, attention_mask=mixed.mask, **options)
+        llm: Any = self.llm
+        return cast("Tensor", llm.generate(inputs_embeds=mixed.embeddings, attention_mask=mixed.mask, **options))
 
     def _until_stop(self, ids: Sequence[int]) -> list[int]:
         for index, token in enumerate(ids):
@@ -84,7 +85,7 @@ class TransformersEngine:
         return list(ids)
 
 
-class _Clock(BaseStreamer):  # type: ignore[misc]
+class _Clock(BaseStreamer):
     """Notes when the first token came, and hands on text whole words at a time."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, on_text: Callable[[str], None] | None) -> None:

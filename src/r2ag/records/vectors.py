@@ -1,11 +1,10 @@
-"""Vectors of whole record files, computed once: equal passages are encoded once, and a cache keeps them for later."""
+"""Vectors of whole record files, computed once: equal texts are encoded once, and a cache keeps them for later runs."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,35 +19,57 @@ def describe_records(
     """Each record's documents, in the record's own order, with the encoder's vectors.
 
     Args:
-        cache: a folder; vectors of the same texts by the same encoder are read from there instead of computed.
+        cache: a folder; texts that this encoder has seen before are read from there instead of encoded again.
     """
-    passages = list(dict.fromkeys(document.passage for record in records for document in record.documents))
-    file = None if cache is None else cache / f"{_digest(encoder, records)}.npz"
-    if file is not None and file.is_file():
-        with np.load(file, allow_pickle=False) as stored:
-            queries, vectors = stored["queries"], stored["documents"]
-    else:
-        queries = encoder.encode_queries([record.question for record in records])
-        vectors = encoder.encode_documents([Document(passage) for passage in passages], progress=progress)
-        if file is not None:
-            _save(file, queries, vectors)
-    row = {passage: index for index, passage in enumerate(passages)}
+    queries = [record.question for record in records]
+    passages = [document.passage for record in records for document in record.documents]
+    known = VectorCache(encoder, cache)
+    query_vectors = known.vectors("query", queries, encoder.encode_queries)
+    document_vectors = known.vectors(
+        "document",
+        passages,
+        lambda texts: encoder.encode_documents([Document(text) for text in texts], progress=progress),
+    )
+    known.save()
+    ends = np.cumsum([len(record.documents) for record in records])[:-1]
     return [
-        RankedList(record.question, record.documents, query, vectors[[row[d.passage] for d in record.documents]])
-        for record, query in zip(records, queries, strict=True)
+        RankedList(record.question, record.documents, query, vectors)
+        for record, query, vectors in zip(records, query_vectors, np.split(document_vectors, ends), strict=True)
     ]
 
 
-def _digest(encoder: FeatureEncoder, records: Sequence[Record]) -> str:
-    digest = hashlib.sha256(encoder.fingerprint.encode())
-    for record in records:
-        texts = [record.question, *(document.passage for document in record.documents)]
-        digest.update(json.dumps(texts).encode())
-    return digest.hexdigest()[:32]
+class VectorCache:
+    """Vectors of one encoder by the text they came from, in one file."""
+
+    def __init__(self, encoder: FeatureEncoder, folder: Path | None) -> None:
+        name = hashlib.sha256(encoder.fingerprint.encode()).hexdigest()[:16]
+        self.file = None if folder is None else folder / f"{name}.npz"
+        self._known: dict[bytes, np.ndarray] = {}
+        if self.file is not None and self.file.is_file():
+            with np.load(self.file, allow_pickle=False) as stored:
+                keys, vectors = stored["keys"], stored["vectors"]
+            self._known = {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+        self._saved = len(self._known)
+
+    def vectors(self, kind: str, texts: Sequence[str], encode: Callable[[list[str]], np.ndarray]) -> np.ndarray:
+        """Vectors of one or more texts, (len(texts), dimension); only new texts are encoded, each once."""
+        keys = [_key(kind, text) for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
+        if new:
+            self._known.update(zip(new, encode(list(new.values())), strict=True))
+        return np.stack([self._known[key] for key in keys])
+
+    def save(self) -> None:
+        """Writes the file where something is new; it is replaced whole or not at all."""
+        if self.file is None or len(self._known) == self._saved:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.file.with_name(f".{os.getpid()}-{self.file.name}")
+        keys = np.frombuffer(b"".join(self._known), dtype=np.uint8).reshape(len(self._known), -1)
+        np.savez(temporary, keys=keys, vectors=np.stack(list(self._known.values())))
+        temporary.replace(self.file)
+        self._saved = len(self._known)
 
 
-def _save(file: Path, queries: np.ndarray, vectors: np.ndarray) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{os.getpid()}-{file.name}")
-    np.savez(temporary, queries=queries, documents=vectors)
-    temporary.replace(file)
+def _key(kind: str, text: str) -> bytes:
+    return hashlib.sha256(f"{kind}:{text}".encode("utf-8", "surrogatepass")).digest()[:16]

@@ -49,4 +49,4 @@ class Collator:
         """Whether shortening left the answer in the text, where it stood there at all (yes and no never do)."""
         answer = str(drawn.answer).lower()
         stood = any(answer in d.passage.lower() for d in drawn.ranked.documents if d.relevant)
-        return not stood or answer in self.builder.tokenizer.decode(prompt.ids).lower()
+        return not stood or answer in str(self.builder.tokenizer.decode(list(prompt.ids))).lower()

@@ -23,7 +23,9 @@ class TrainingConfig:
     batch_size: int = 8  # lists a step
     micro_batch_size: int = 1  # lists read at once; more helps a GPU, padding costs a CPU more than it gains
     learning_rate: float = 1e-3
-    matching_epochs: int = 6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
+    matching_epochs: int = (
+        6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
+    )
     matching_learning_rate: float = 3e-4
     order: Order = "mixed"  # of the documents: by the encoder, shuffled, or half and half
     fewest_documents: int = 1

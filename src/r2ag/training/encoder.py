@@ -78,6 +78,7 @@ def train_encoder(
     )
     trainer.train()
     model.max_seq_length = max_tokens
+    assert model.transformers_model is not None
     model.transformers_model.save_pretrained(str(output))
 
 

@@ -57,7 +57,7 @@ class ListSampler:
         ranked = self._choose(described.ranked, index, count, without, generator)
         ranked = self._ordered(ranked, generator)
         answerable = not without and any(document.relevant for document in ranked.documents)
-        answer = generator.choice(described.record.answers[:1]) if answerable else None
+        answer = described.record.answers[0] if answerable else None
         return TrainingList(ranked, answer, generator.random() < self.config.feature_dropout)
 
     def _count(self, generator: random.Random) -> int:

@@ -17,7 +17,7 @@ from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.features import list_features
 from r2ag.former import FormerConfig, R2Former
-from r2ag.model import R2AGModel, matching_loss
+from r2ag.model import R2AGModel, embedding_table, matching_loss
 from r2ag.prompting import PromptBuilder, PromptTemplate
 from r2ag.records.split import Split, split_records
 from r2ag.records.vectors import describe_records
@@ -80,7 +80,9 @@ def train(
     )
     if not resume and config.method != "learned-tokens":
         _train_matching(model, sampler, collator, config)
-    stopping = ListSampler(described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents)
+    stopping = ListSampler(
+        described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents
+    )
     held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
     trainer = _trainer(model, TrainingLists(sampler, config.epochs), held, collator, config, work)
     trainer.train(resume_from_checkpoint=_last_checkpoint(work) if resume else None)
@@ -104,7 +106,7 @@ def _describe(encoder: FeatureEncoder, records: Sequence[Record], cache: Path | 
 def _new_adapter(
     parts: Parts, template: PromptTemplate, config: TrainingConfig, former: FormerConfig | None
 ) -> Adapter:
-    size = int(parts.llm.get_input_embeddings().weight.shape[1])
+    size = int(embedding_table(parts.llm).shape[1])
     sizes = former or FormerConfig(llm_hidden_size=size)
     adapter = Adapter.create(config.method, parts.llm, parts.tokenizer, parts.encoder, sizes, template, parts.llm_name)
     if parts.encoder.lora is not None:
@@ -125,7 +127,19 @@ def _with_lora(llm: PreTrainedModel, config: TrainingConfig) -> Any:
     return get_peft_model(llm, lora)
 
 
-_PEFT_KNOWS = ("llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "phi3", "olmo", "olmo2")
+_PEFT_KNOWS = (
+    "llama",
+    "qwen2",
+    "qwen3",
+    "mistral",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "phi3",
+    "olmo",
+    "olmo2",
+)
 
 
 def _train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
@@ -218,7 +232,9 @@ def _figures(
     return {
         "settings": asdict(config),
         "records": {
-            "datasets": {name: sum(r.dataset == name for r in records) for name in sorted({r.dataset for r in records})},
+            "datasets": {
+                name: sum(r.dataset == name for r in records) for name in sorted({r.dataset for r in records})
+            },
             **{name: len(getattr(split, name)) for name in _PARTS},
         },
         "history": json.loads(json.dumps(list(history), default=str)),

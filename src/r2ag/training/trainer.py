@@ -19,7 +19,7 @@ from r2ag.training.objective import TrainingModel
 WEIGHTS = "trainable.safetensors"
 
 
-class R2AGTrainer(Trainer):  # type: ignore[misc]
+class R2AGTrainer(Trainer):
     """Lists come in the order in which they were drawn, so that a resumed run continues as if never stopped."""
 
     def compute_loss(
@@ -47,18 +47,24 @@ class R2AGTrainer(Trainer):  # type: ignore[misc]
             values.append(float(parts[name]))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return SequentialSampler(train_dataset or self.train_dataset)
+        lists: Any = train_dataset or self.train_dataset
+        return SequentialSampler(lists)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(trainable_state(self.accelerator.unwrap_model(self.model)), folder / WEIGHTS)
+        save_file(trainable_state(self._own_model()), folder / WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        load_trainable_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
+        load_trainable_state(model or self._own_model(), Path(resume_from_checkpoint) / WEIGHTS)
+
+    def _own_model(self) -> nn.Module:
+        assert self.model is not None
+        model: nn.Module = self.accelerator.unwrap_model(self.model)
+        return model
 
     def _load_best_model(self) -> None:
-        load_trainable_state(self.model, Path(str(self.state.best_model_checkpoint)) / WEIGHTS)
+        load_trainable_state(self._own_model(), Path(str(self.state.best_model_checkpoint)) / WEIGHTS)
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -76,7 +82,7 @@ def load_trainable_state(model: nn.Module, file: Path) -> None:
     model.load_state_dict(load_file(file), strict=False)
 
 
-class KeepLLMInEvaluation(TrainerCallback):  # type: ignore[misc]
+class KeepLLMInEvaluation(TrainerCallback):
     """A frozen LLM never trains: Trainer's model.train() must not switch on its dropout."""
 
     def __init__(self, model: TrainingModel) -> None:
@@ -89,7 +95,7 @@ class KeepLLMInEvaluation(TrainerCallback):  # type: ignore[misc]
         self.model.model.llm.eval()
 
 
-class LossLog(TrainerCallback):  # type: ignore[misc]
+class LossLog(TrainerCallback):
     """Writes every log entry to log.jsonl in the output folder."""
 
     def __init__(self, file: Path) -> None:

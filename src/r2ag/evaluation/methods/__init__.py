@@ -1,0 +1,60 @@
+"""The methods that an evaluation compares, one baseline a file; importing this loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from r2ag.errors import InputError
+from r2ag.evaluation.methods.base import Method, Prediction, Spec
+
+if TYPE_CHECKING:
+    from r2ag.evaluation.methods.bench import Bench
+
+__all__ = ["METHODS", "Method", "Prediction", "Spec", "create_method", "parse_methods"]
+
+METHODS = {
+    "rag": "rag",
+    "rag-topn": "rag_topn",
+    "learned-tokens": "learned_tokens",
+    "r2ag": "r2ag",
+    "r2ag-permuted": "r2ag",
+    "r2ag+prune": "r2ag",
+    "r2ag+top": "r2ag",
+    "r2ag+abstain": "r2ag",
+    "raft": "raft",
+    "r2ag+raft": "r2ag",
+}
+"""Method names and the modules that hold them."""
+
+
+def parse_methods(texts: Sequence[str]) -> list[Spec]:
+    """Specifications of the form NAME[:ARGUMENT][=ADAPTER_FOLDER].
+
+    Results leave out the adapter's folder where the rest tells a method from the others.
+
+    Raises:
+        InputError: there is none, one is named twice, or a name is unknown; lists those there are.
+    """
+    specs = [Spec.parse(text) for text in texts]
+    if not specs:
+        raise InputError(f"No method is named; choose from {', '.join(METHODS)}.")
+    for spec in specs:
+        if spec.base not in METHODS:
+            raise InputError(f"There is no method {spec.base!r}; choose from {', '.join(METHODS)}.")
+        if specs.count(spec) > 1:
+            raise InputError(f"The method {spec} is named twice; name it once.")
+    names = [spec.name for spec in specs]
+    return [replace(spec, name=str(spec)) if names.count(spec.name) > 1 else spec for spec in specs]
+
+
+def create_method(spec: Spec, bench: Bench) -> Method:
+    """Makes a method ready to answer.
+
+    Raises:
+        InputError: its argument or its adapter can't be used.
+    """
+    module = import_module(f"{__name__}.{METHODS[spec.base]}")
+    return cast("Method", module.create(spec, bench))

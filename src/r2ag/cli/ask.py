@@ -1,0 +1,155 @@
+"""`r2ag ask`: an answer, what it cites, and why each document was read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from r2ag.cli.documents import print_documents, short_sources
+from r2ag.cli.options import AdapterName, Llm, Retriever
+from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.types import Answer, ScoredDocument
+
+NOTHING_FOUND = "Nothing relevant was found in these documents."
+
+
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.", show_default=False)],
+    docs: Annotated[
+        list[Path],
+        typer.Option(
+            "--docs",
+            metavar="PATH…",
+            help="Text (.txt) and Markdown (.md) files, or folders of them; more may follow, or repeat --docs.",
+            show_default=False,
+        ),
+    ],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Documents to take: the nearest to the question.")] = 5,
+    llm: Llm = None,
+    retriever: Retriever = None,
+    adapter: AdapterName = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Put plain RAG's answer beside it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    system: Annotated[
+        str | None, typer.Option("--system", metavar="TEXT", help="A system prompt.", show_default="none")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="The longest answer, in tokens.")] = 64,
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="Let the LLM read only documents that pass for relevant.")
+    ] = False,
+    abstain: Annotated[
+        bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
+    ] = True,
+) -> None:
+    """Answer a question from text and Markdown files.
+
+    Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
+    relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
+    ζ (to its neighbours).
+    """
+    from r2ag.corpus import read_documents
+    from r2ag.prompting import check_question
+
+    check_question(question)
+    documents = read_documents([*docs, *_paths(more or [])])
+    with libraries_to_stderr() as stdout:
+        note("Loading the models …")
+        from r2ag.pipeline import Pipeline
+
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        note(f"Encoding {len(documents)} passages …")
+        pipeline.add(documents)
+        writer = _Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
+        answer = pipeline.ask(
+            question,
+            k=k,
+            max_new_tokens=max_new_tokens,
+            prune=prune,
+            abstain=abstain,
+            system=system,
+            on_text=writer.write,
+        )
+        writer.end(answer)
+        plain = pipeline.ask_plain(pipeline.find(question, k=k), max_new_tokens) if compare else None
+        if as_json:
+            print_json(answer_fields(answer, plain), stdout)
+        else:
+            _print_rest(answer, plain, stdout)
+
+
+def answer_fields(answer: Answer, plain_answer: str | None = None) -> dict[str, Any]:
+    """An answer as `--json` prints it."""
+    fields = {
+        "question": answer.question,
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "citations": list(answer.citations),
+        "documents": [_document_fields(document) for document in answer.documents],
+        "timings_ms": dict(answer.timings_ms),
+        "usage": dict(answer.usage),
+        "models": dict(answer.models),
+    }
+    return fields if plain_answer is None else fields | {"plain_answer": plain_answer}
+
+
+def _document_fields(document: ScoredDocument) -> dict[str, Any]:
+    return {
+        "rank": document.rank,
+        "source": document.document.source,
+        "title": document.document.title,
+        "text": document.document.text,
+        "features": dict(document.features),
+        "relevance_probability": document.relevance_probability,
+        "used": document.used,
+    }
+
+
+def _paths(more: Sequence[Path]) -> Sequence[Path]:
+    for path in more:
+        if not path.exists():
+            raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
+    return more
+
+
+class _Writer:
+    """Writes the answer behind a label as it comes."""
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream = stream
+        self._label = label
+
+    def write(self, piece: str) -> None:
+        """Takes the next piece of the answer."""
+        print(self._label + clean(piece, lines=True), end="", file=self._stream, flush=True)
+        self._label = ""
+
+    def end(self, answer: Answer) -> None:
+        """Ends the line; says so where there is no answer."""
+        if answer.abstained:
+            best = max(document.relevance_probability for document in answer.documents)
+            self.write(f"{NOTHING_FOUND} (The most relevant one is so with a probability of {best:.2f}.)")
+        elif not answer.text:
+            self.write("(The LLM wrote nothing.)")
+        print(file=self._stream)
+
+
+def _print_rest(answer: Answer, plain: str | None, stream: TextIO) -> None:
+    if plain is not None:
+        print(f"plain RAG: {clean(plain, lines=True)}", file=stream)
+    print(file=stream)
+    for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
+        if document.rank in answer.citations:
+            print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(source)})", file=stream)
+    if not answer.abstained and not answer.citations:
+        print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
+    if answer.shortened:
+        print(f"{answer.shortened} documents were shortened to fit what the LLM can read.", file=stream)
+    print_documents(answer, stream)

@@ -1,0 +1,104 @@
+"""`r2ag calibrate`: an adapter's probabilities fitted to one's own records."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from r2ag.cli.folders import check_output
+from r2ag.cli.options import Seed
+from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.adapter import Adapter
+    from r2ag.calibration import Calibration
+    from r2ag.types import Record
+
+
+def calibrate(
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="FILE", help="Records (JSON lines) like your questions.", show_default=False),
+    ],
+    adapter: Annotated[
+        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the calibrated adapter is written.", show_default=False)
+    ],
+    seed: Seed = 0,
+) -> None:
+    """Fit an adapter's probabilities, and the threshold for abstaining, to your own records.
+
+    One half of the records, drawn by the seed, fits the probabilities, the other one chooses the threshold. Nothing
+    else of the adapter changes, and no LLM is loaded.
+    """
+    from r2ag.records import read_records
+
+    folder = check_output(output, "model.safetensors")
+    halves = split_in_half(read_records(data), seed)
+    for half in halves:
+        _check_labels(half, data)
+    with libraries_to_stderr() as stdout:
+        note("Loading the adapter and its encoder …")
+        from r2ag.adapter import Adapter
+
+        loaded = Adapter.from_pretrained(adapter)
+        if loaded.config.method != "r2ag":
+            raise InputError(f"The adapter {adapter} ({loaded.config.method}) tells no relevance to calibrate.")
+        fitted = _fit(loaded, halves, f"{sum(map(len, halves))} records of {data.name}")
+        loaded.with_calibration(fitted).save_pretrained(folder)
+        print_facts(
+            [
+                ("before", in_words(loaded.config.calibration)),
+                ("after", in_words(fitted)),
+                ("written", folder),
+            ],
+            stdout,
+        )
+
+
+def split_in_half(records: Sequence[Record], seed: int) -> tuple[list[Record], list[Record]]:
+    """Two halves drawn by the seed."""
+    shuffled = list(records)
+    random.Random(seed).shuffle(shuffled)
+    middle = len(shuffled) // 2
+    return shuffled[:middle], shuffled[middle:]
+
+
+def in_words(calibration: Calibration) -> str:
+    """One line on a calibration."""
+    return (
+        f"p = sigmoid({calibration.slope:.3f} · logit {calibration.intercept:+.3f}), "
+        f"threshold {calibration.threshold:.3f}, fitted on {calibration.fitted_on}"
+    )
+
+
+def _check_labels(half: Sequence[Record], file: Path) -> None:
+    labels = {bool(document.relevant) for record in half for document in record.documents}
+    if labels != {True, False}:
+        raise InputError(
+            f"{file}: each half of the records needs documents that are relevant and documents that are not; give more."
+        )
+
+
+def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
+    from r2ag.pipeline import load_encoder
+    from r2ag.records.vectors import describe_records
+    from r2ag.training.calibrate import calibrate as fit
+    from r2ag.training.lists import DescribedRecord
+
+    encoder = load_encoder(adapter)
+    described = [
+        [
+            DescribedRecord(record, ranked)
+            for record, ranked in zip(half, describe_records(encoder, half, progress=True), strict=True)
+        ]
+        for half in halves
+    ]
+    return fit(adapter, described[0], described[1], fitted_on)

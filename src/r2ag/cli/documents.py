@@ -1,0 +1,74 @@
+"""The table of an answer's documents: how relevant each is, why, and what became of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from r2ag.cli.output import clean, console
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from r2ag.types import Answer, ScoredDocument
+
+BAR_CELLS = 5
+_SYMBOLS = {"relevance": "r", "precedent": "γ", "neighbour": "ζ"}
+
+
+def print_documents(answer: Answer, stream: TextIO) -> None:
+    """Prints the table at the terminal's width; titles and sources are cut, never wrapped."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    names = list(answer.documents[0].features)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("relevant", no_wrap=True)
+    for name in names:
+        table.add_column(_SYMBOLS.get(name, name), justify="right", no_wrap=True)
+    table.add_column("title", ratio=3)
+    table.add_column("source", ratio=2)
+    table.add_column("", no_wrap=True)
+    for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
+        table.add_row(
+            str(document.rank),
+            _probability(document.relevance_probability, stream),
+            *(f"{document.features[name]:.2f}" for name in names),
+            _one_line(document.document.title),
+            _one_line(source),
+            _mark(document, answer),
+        )
+    console(stream).print(table)
+
+
+def short_sources(documents: Sequence[ScoredDocument]) -> list[str]:
+    """Where each document comes from, without the folders that all of them share."""
+    paths = [Path(scored.document.source).absolute() for scored in documents]
+    try:
+        shared = os.path.commonpath([path.parent for path in paths])
+    except ValueError:  # Windows: on several drives
+        return [str(path) for path in paths]
+    return [str(path.relative_to(shared)) for path in paths]
+
+
+def _probability(probability: float, stream: TextIO) -> Text:
+    from rich.text import Text
+
+    cell = "█" if (stream.encoding or "").lower().startswith("utf") else "#"
+    filled = round(probability * BAR_CELLS)
+    return Text.assemble((cell * filled, "green"), " " * (BAR_CELLS - filled), f" {probability:.2f}")
+
+
+def _one_line(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(clean(text), no_wrap=True, overflow="ellipsis")
+
+
+def _mark(document: ScoredDocument, answer: Answer) -> str:
+    if document.rank in answer.citations:
+        return "cited"
+    return "read" if document.used else ""

@@ -1,0 +1,192 @@
+"""`r2ag eval`: methods compared on records, paired by record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from r2ag.cli.options import AdapterName, Limit, Llm, MoreFiles, Retriever, Seed
+from r2ag.cli.output import clean, console, libraries_to_stderr, note, print_facts, print_json
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.evaluation.choose import PromptChoice
+    from r2ag.pipeline import Pipeline
+
+
+class Order(StrEnum):
+    """Of the documents in the prompt."""
+
+    encoder = "encoder"
+    shuffled = "shuffled"
+    given = "given"
+
+
+def evaluate(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data", metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False
+        ),
+    ],
+    more: MoreFiles = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,…",
+            help=(
+                "Of rag, rag-topn, learned-tokens, r2ag, r2ag-permuted, r2ag+prune, r2ag+top:N, r2ag+abstain, raft, "
+                "r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the first."
+            ),
+        ),
+    ] = "rag,r2ag",
+    k: Annotated[
+        int | None, typer.Option("--k", min=1, help="Take the K nearest documents of each record.", show_default="all")
+    ] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    order: Annotated[
+        Order, typer.Option(help="Of the documents: by the encoder, that shuffled, or as the records give it.")
+    ] = Order.encoder,
+    llm: Llm = None,
+    retriever: Retriever = None,
+    adapter: AdapterName = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep answers and figures there; a run that was stopped continues from them.",
+            show_default="nowhere",
+        ),
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every two methods.")] = False,
+    choose: Annotated[
+        bool,
+        typer.Option("--choose-prompt", help="Find plain RAG's best prompt and number of documents instead."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Compare methods of answering on records, with 95 % intervals.
+
+    Acc is 1 where a gold answer stands in the prediction. All methods read the same lists and have the same limit of
+    new tokens. --choose-prompt belongs on training records, never on a test.
+    """
+    from r2ag.evaluation.methods import parse_methods
+
+    names = [name for name in methods.split(",") if name.strip()]
+    parse_methods(names)
+    files = [*data, *(more or [])]
+    _check_files(files, output)
+    with libraries_to_stderr() as stdout:
+        note("Loading the models …")
+        from r2ag.pipeline import Pipeline
+
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        _check_k(k, pipeline)
+        options: dict[str, Any] = {
+            "k": k,
+            "seed": seed,
+            "order": order.value,
+            "output": output,
+            "max_new_tokens": max_new_tokens,
+            "batch_size": batch_size,
+        }
+        if choose:
+            _print_choice(_choose(files, limit, pipeline, options), as_json, stdout)
+        else:
+            found = _run(files, names, limit, all_pairs, pipeline, options)
+            _print_results(found, as_json, stdout)
+
+
+def _check_files(files: Sequence[Path], output: Path | None) -> None:
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"There is no file {file}; check --data.")
+    if output is not None and output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; name a folder for --output.")
+
+
+def _check_k(k: int | None, pipeline: Pipeline) -> None:
+    limit = pipeline.reader.adapter.config.former.max_documents
+    if k is not None and k > limit:
+        raise InputError(f"--k is {k}; this adapter takes 1 to {limit} documents.")
+
+
+def _run(
+    files: Sequence[Path],
+    methods: Sequence[str],
+    limit: int | None,
+    all_pairs: bool,
+    pipeline: Pipeline,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    from r2ag.cli.progress import MethodProgress
+    from r2ag.evaluation.run import run_evaluation
+
+    output = options["output"]
+    with MethodProgress() as progress:
+        return run_evaluation(
+            files,
+            methods,
+            pipeline.reader,
+            pipeline.encoder,
+            limit=limit,
+            all_pairs=all_pairs,
+            vector_cache=None if output is None else output / "vectors",
+            progress=progress,
+            **options,
+        )
+
+
+def _choose(files: Sequence[Path], limit: int | None, pipeline: Pipeline, options: dict[str, Any]) -> PromptChoice:
+    from r2ag.cli.progress import MethodProgress
+    from r2ag.evaluation.choose import choose_prompt
+    from r2ag.evaluation.run import sample_records
+    from r2ag.records.vectors import describe_records
+
+    records = [record for file in files for record in sample_records(file, limit, options["seed"])]
+    lists = describe_records(pipeline.encoder, records)
+    with MethodProgress() as progress:
+        return choose_prompt(records, lists, pipeline.reader, pipeline.encoder, progress=progress, **options)
+
+
+def _print_choice(choice: PromptChoice, as_json: bool, stdout: TextIO) -> None:
+    if as_json:
+        print_json(
+            {
+                "records": choice.records,
+                "plain_prompt": choice.family,
+                "plain_top_n": choice.top_n,
+                "family_acc": dict(choice.family_acc),
+                "top_n_acc": {str(n): acc for n, acc in choice.top_n_acc.items()},
+            },
+            stdout,
+        )
+        return
+    print(f"Acc of plain RAG on {choice.records} records, with each prompt on the whole list:\n", file=stdout)
+    print_facts([(name, _marked(acc, name == choice.family)) for name, acc in choice.family_acc.items()], stdout)
+    print(f"\nWith {choice.family} on the top n documents:\n", file=stdout)
+    print_facts([(str(n), _marked(acc, n == choice.top_n)) for n, acc in choice.top_n_acc.items()], stdout)
+
+
+def _marked(acc: float, best: bool) -> str:
+    return f"{acc:.3f}{'  best' if best else ''}"
+
+
+def _print_results(found: dict[str, Any], as_json: bool, stdout: TextIO) -> None:
+    from rich.markdown import Markdown
+
+    from r2ag.evaluation.table import markdown
+
+    if as_json:
+        print_json(found, stdout)
+    elif stdout.isatty():
+        console(stdout).print(Markdown(clean(markdown(found), lines=True), hyperlinks=False))
+    else:
+        print(clean(markdown(found), lines=True), file=stdout)

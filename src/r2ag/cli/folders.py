@@ -1,0 +1,49 @@
+"""Folders that commands write: checked before the work starts, put in place whole when it is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from r2ag.errors import InputError
+
+
+def check_output(folder: Path, marker: str) -> Path:
+    """The absolute path of a folder that may be written, since what stands there would be replaced whole.
+
+    Args:
+        marker: the file that tells such a folder from a user's other folders; an existing folder must hold it.
+
+    Raises:
+        InputError: it is a file, holds other things, or can't be written.
+    """
+    target = folder.expanduser().absolute()
+    target = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
+    if target.is_dir():
+        if any(target.iterdir()) and not (target / marker).is_file():
+            raise InputError(f"The folder {folder} holds other files, which --output would replace; name a new folder.")
+    elif target.exists():
+        raise InputError(f"{folder} is a file; name a new folder for --output.")
+    ancestor = next(parent for parent in (target, *target.parents) if parent.exists())
+    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
+        raise InputError(f"Nothing can be written to {ancestor}; name another folder for --output.")
+    return target
+
+
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """Yields an empty folder that takes the place of `target` when all has gone well, and else disappears."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (target.with_name(f".{target.name}.{os.getpid()}{suffix}") for suffix in ("", ".old"))
+    new.mkdir()
+    try:
+        yield new
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

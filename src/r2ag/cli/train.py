@@ -1,0 +1,272 @@
+"""`r2ag train`: from record files to an adapter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from r2ag.cli.folders import check_output
+from r2ag.cli.options import Limit, Seed
+from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.cli.requirements import need_training
+from r2ag.errors import InputError
+from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
+from r2ag.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from r2ag.adapter import Adapter
+    from r2ag.former import FormerConfig
+    from r2ag.training.run import Parts
+    from r2ag.types import Record
+
+DEFAULT = TrainingConfig()
+
+
+class TrainedMethod(StrEnum):
+    """What may be trained."""
+
+    r2ag = "r2ag"
+    learned_tokens = "learned-tokens"
+    raft = "raft"
+
+
+class TrainingOrder(StrEnum):
+    """Of the documents in the prompt."""
+
+    encoder = "encoder"
+    shuffled = "shuffled"
+    mixed = "mixed"
+
+
+def train(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            metavar="FILE:WEIGHT…",
+            help="Files of records; behind a colon how many times each is taken (0.5: half of it). More may follow.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="The adapter's folder; DIR-run holds log and checkpoints.", show_default=False
+        ),
+    ],
+    more: Annotated[list[str] | None, typer.Argument(metavar="FILE:WEIGHT", hidden=True)] = None,
+    llm: Annotated[str, typer.Option("--llm", metavar="MODEL", help="A folder or a hub name.")] = DEFAULT_LLM,
+    retriever: Annotated[
+        str, typer.Option("--retriever", metavar="MODEL", help="The feature encoder: a folder or a hub name.")
+    ] = DEFAULT_RETRIEVER,
+    encoder_lora: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Its fine-tuning, made by r2ag train-encoder.", show_default="none"),
+    ] = None,
+    method: Annotated[
+        TrainedMethod, typer.Option(help="r2ag, or a control: embeddings without features, or the LLM alone.")
+    ] = TrainedMethod.r2ag,
+    lora: Annotated[bool, typer.Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
+    epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
+    learning_rate: Annotated[float, typer.Option(help="Of AdamW, falling linearly.")] = DEFAULT.learning_rate,
+    batch_size: Annotated[int, typer.Option(min=1, help="Lists a step.")] = DEFAULT.batch_size,
+    slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 1,
+    order: Annotated[
+        TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
+    ] = TrainingOrder.mixed,
+    max_prompt_tokens: Annotated[
+        int, typer.Option(min=64, help="Documents are shortened to fit.")
+    ] = DEFAULT.max_prompt_tokens,
+    documents: Annotated[
+        str, typer.Option(metavar="LO-HI", help="Documents a list, drawn at random.")
+    ] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
+    contrast: Annotated[
+        float, typer.Option(min=0.0, help="Weight of answering better with true features than with permuted ones.")
+    ] = DEFAULT.contrast,
+    without_relevant: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of lists that lose their relevant documents.")
+    ] = DEFAULT.without_relevant,
+    feature_dropout: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of lists that lose their features.")
+    ] = DEFAULT.feature_dropout,
+    limit: Limit = None,
+    seed: Seed = DEFAULT.seed,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how long it would take and how much memory; write nothing.")
+    ] = False,
+) -> None:
+    """Train an adapter on question-answering records.
+
+    A record is one line of JSON: id, question, answers, and documents with title, text and relevant (true or false).
+    Some records are held back to stop training in time and to calibrate probabilities.
+    """
+    need_training()
+    files = [weighted_file(argument) for argument in [*data, *(more or [])]]
+    fewest, most = document_range(documents)
+    config = replace(
+        DEFAULT,
+        method=method.value,
+        lora=lora,
+        epochs=_positive(epochs, "--epochs"),
+        learning_rate=_positive(learning_rate, "--learning-rate"),
+        batch_size=batch_size,
+        order=order.value,
+        max_prompt_tokens=max_prompt_tokens,
+        fewest_documents=fewest,
+        most_documents=most,
+        contrast=contrast,
+        without_relevant=without_relevant,
+        feature_dropout=feature_dropout,
+        seed=seed,
+    )
+    folder = check_output(output, "model.safetensors")
+    work = folder.with_name(f"{folder.name}-run")
+    if not dry_run:
+        _check_run(work, resume)
+    records = _records(files, limit, config)
+    with libraries_to_stderr() as stdout:
+        note("Loading the models …")
+        parts, former = _load(llm, retriever, encoder_lora, slots)
+        if most > former.max_documents:
+            raise InputError(f"--documents is {documents}; an adapter takes at most {former.max_documents}.")
+        if dry_run:
+            from r2ag.cli.dry_run import estimate
+
+            print_facts(estimate(records, parts, _template(config), config, former).facts(), stdout)
+            return
+        adapter = _train(records, parts, folder, config, former, resume)
+        if os.environ.get("RANK", "0") == "0":
+            print_facts(training_facts(adapter, work), stdout)
+
+
+def weighted_file(argument: str) -> tuple[Path, float]:
+    """FILE or FILE:WEIGHT; a file whose name ends in a colon and a number is taken as it is."""
+    name, _, weight = argument.rpartition(":")
+    if name and not Path(argument).exists():
+        try:
+            return Path(name), float(weight)
+        except ValueError:
+            pass
+    return Path(argument), 1.0
+
+
+def document_range(argument: str) -> tuple[int, int]:
+    """LO-HI, or one number for both.
+
+    Raises:
+        InputError: it is neither.
+    """
+    low, dash, high = argument.partition("-")
+    if not low.isdecimal() or (dash and not high.isdecimal()):
+        raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
+    return int(low), int(high if dash else low)
+
+
+def training_facts(adapter: Adapter, work: Path) -> list[tuple[str, object]]:
+    """What a finished run tells: the losses on held-back records, the calibration, and where things are."""
+    calibration = adapter.config.calibration
+    return [
+        *loss_facts(adapter.config.training),
+        ("probability", f"sigmoid({calibration.slope:.3f} · logit {calibration.intercept:+.3f})"),
+        ("threshold", f"{calibration.threshold:.3f}, from {calibration.fitted_on}"),
+        ("adapter", adapter.folder),
+        ("log, checkpoints", work),
+    ]
+
+
+def loss_facts(training: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Records and held-back losses of a run, as far as an adapter tells them."""
+    records = training.get("records", {})
+    evaluated = [entry for entry in training.get("history", ()) if "eval_loss" in entry]
+    facts: list[tuple[str, object]] = []
+    if "training" in records:
+        held_back = sum(records.get(part, 0) for part in ("stopping", "calibration", "threshold"))
+        names = ", ".join(records.get("datasets", {}))
+        facts.append(("records", f"{records['training']} to train on, {held_back} held back ({names})"))
+    if evaluated:
+        best = min(evaluated, key=lambda entry: float(entry["eval_loss"]))
+        facts.append(("held-back loss", " → ".join(f"{float(entry['eval_loss']):.3f}" for entry in evaluated)))
+        facts.append(("best", f"{float(best['eval_loss']):.3f} at step {best.get('step', '?')}"))
+    return facts
+
+
+def _positive(value: float, option: str) -> float:
+    if not 0 < value < float("inf"):
+        raise InputError(f"{option} is {value:g}; give a number above 0.")
+    return value
+
+
+def _check_run(work: Path, resume: bool) -> None:
+    """A new run on top of an older one's checkpoints would mix the two."""
+    has_checkpoints = any(work.glob("checkpoint-*"))
+    if has_checkpoints and not resume:
+        raise InputError(
+            f"{work} holds the checkpoints of an earlier run; continue it with --resume, or remove that folder first."
+        )
+    if resume and not has_checkpoints:
+        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
+
+
+def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: TrainingConfig) -> list[Record]:
+    from r2ag.records.mixture import mix, sample
+    from r2ag.records.split import split_records
+
+    records = sample(mix(files, config.seed), limit, config.seed)
+    split = split_records(records, config.held_back, config.seed)
+    if not all((split.training, split.stopping, split.calibration, split.threshold)):
+        raise InputError(f"{len(records)} records are too few to train on and hold some back; give some hundreds.")
+    return records
+
+
+def _load(llm: str, retriever: str, encoder_lora: Path | None, slots: int) -> tuple[Parts, FormerConfig]:
+    from r2ag.encoder import FeatureEncoder
+    from r2ag.former import FormerConfig
+    from r2ag.models import load_llm
+    from r2ag.training.run import Parts
+
+    encoder = FeatureEncoder.from_pretrained(retriever, encoder_lora)
+    model, tokenizer = load_llm(llm)
+    embeddings: Any = model.get_input_embeddings()
+    former = FormerConfig(llm_hidden_size=int(embeddings.weight.shape[1]), slots=slots)
+    return Parts(model, tokenizer, encoder, llm), former
+
+
+def _template(config: TrainingConfig) -> Any:
+    from r2ag.templates import R2AG, without_slots
+
+    return without_slots(R2AG) if config.method == "raft" else R2AG
+
+
+def _train(
+    records: Sequence[Record],
+    parts: Parts,
+    folder: Path,
+    config: TrainingConfig,
+    former: FormerConfig,
+    resume: bool,
+) -> Adapter:
+    from r2ag.training.run import train as run
+
+    work = folder.with_name(f"{folder.name}-run")
+    try:
+        return run(
+            records,
+            parts,
+            _template(config),
+            folder,
+            config,
+            former,
+            vector_cache=work / "vectors",
+            resume=resume,
+        )
+    except KeyboardInterrupt:
+        if any(work.glob("checkpoint-*")):
+            note(f"The same command with --resume continues from the last checkpoint in {work}.")
+        raise

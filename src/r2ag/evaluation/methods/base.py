@@ -1,0 +1,87 @@
+"""What a method of answering is to an evaluation, and what every method is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from r2ag.errors import InputError
+from r2ag.types import RankedList
+
+if TYPE_CHECKING:
+    from r2ag.reader import Reading
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer with what it cost; `seconds` is the batch's time divided by its size."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    documents_read: int
+    abstained: bool = False
+
+
+class Method(Protocol):
+    """Answers lists of documents. All methods decode greedily with the same limit of new tokens."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that its answers depend on beside the lists; equal settings give equal answers."""
+
+    def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
+        """One prediction a list, read as one batch."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A method as it is asked for: BASE[:ARGUMENT][=ADAPTER_FOLDER], and the name that results give it."""
+
+    base: str
+    argument: str
+    folder: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Takes a specification apart; the name is all but the adapter."""
+        label, _, folder = text.strip().partition("=")
+        base, _, argument = label.partition(":")
+        return cls(base, argument, folder, label)
+
+    def __str__(self) -> str:
+        label = f"{self.base}:{self.argument}" if self.argument else self.base
+        return f"{label}={self.folder}" if self.folder else label
+
+    def count(self) -> int:
+        """The argument as a number of documents.
+
+        Raises:
+            InputError: it is no whole number from 1.
+        """
+        if not self.argument.isdecimal() or int(self.argument) < 1:
+            raise InputError(f"The method {self} needs a number of documents from 1, as in {self.base}:3.")
+        return int(self.argument)
+
+    def refuse_argument(self) -> None:
+        """Raises InputError where an argument was given."""
+        if self.argument:
+            raise InputError(f"The method {self.base} takes nothing behind a colon; leave out :{self.argument}.")
+
+
+def to_prediction(reading: Reading, documents_read: int, seconds: float) -> Prediction:
+    """What the reader returned as a prediction."""
+    return Prediction(
+        text=reading.generation.text,
+        prompt_tokens=len(reading.prompt),
+        completion_tokens=reading.generation.completion_tokens,
+        seconds=seconds,
+        documents_read=documents_read,
+    )

@@ -1,0 +1,131 @@
+"""The readers that methods answer with: one base LLM for all adapters that leave it as it is."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from r2ag.adapter import Adapter
+from r2ag.errors import InputError
+from r2ag.prompting import PromptTemplate
+from r2ag.reader import Reader
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from r2ag.encoder import FeatureEncoder
+
+
+class Bench:
+    """What the methods of one evaluation share.
+
+    Args:
+        reader: the main adapter with its LLM.
+        encoder: the one that described the lists; an adapter with another encoder describes them again by its own.
+        seed: of the permutations of `r2ag-permuted`.
+    """
+
+    def __init__(
+        self, reader: Reader, encoder: FeatureEncoder | None = None, max_new_tokens: int = 32, seed: int = 0
+    ) -> None:
+        self.main = reader
+        self.encoder = encoder
+        self.max_new_tokens = max_new_tokens
+        self.seed = seed
+        self._readers: dict[str, Reader] = {"": reader}
+        self._encoders: dict[str, FeatureEncoder | None] = {"": None}
+        self._base: PreTrainedModel | None = None
+
+    def reader(self, folder: str = "") -> Reader:
+        """An adapter's reader; the main one without a folder.
+
+        Raises:
+            InputError: there is no such adapter, or it belongs to another LLM.
+        """
+        if folder not in self._readers:
+            adapter = Adapter.from_pretrained(folder)
+            adapter.check_llm(self.base_llm, self.main.tokenizer)
+            self._readers[folder] = Reader(self._llm_of(adapter), self.main.tokenizer, adapter)
+        return self._readers[folder]
+
+    def own_encoder(self, folder: str = "") -> FeatureEncoder | None:
+        """The adapter's feature encoder, where the lists were described by another one.
+
+        Raises:
+            InputError: it can't be loaded.
+        """
+        if folder not in self._encoders:
+            adapter = self.reader(folder).adapter
+            self._encoders[folder] = None if self._describes(adapter) else _load_encoder(adapter)
+        return self._encoders[folder]
+
+    def plain_reader(self, template: PromptTemplate, folder: str | None = None) -> Reader:
+        """A reader of prompts without slots: by the base LLM, or by an adapter's where a folder is named."""
+        source = self.main if folder is None else self.reader(folder)
+        llm = self.base_llm if folder is None else source.model.llm
+        adapter = source.adapter
+        with_template = Adapter(replace(adapter.config, template=template), adapter.former, {}, adapter.folder)
+        return Reader(llm, source.tokenizer, with_template)
+
+    @property
+    def base_llm(self) -> PreTrainedModel:
+        """The LLM without any adapter's LoRA."""
+        if self._base is None:
+            llm = self.main.model.llm
+            self._base = llm if self.main.adapter.llm_lora is None else _loaded_again(llm)
+        return self._base
+
+    def base_settings(self) -> dict[str, Any]:
+        """What every method's answers depend on."""
+        llm = self.main.model.llm
+        return {"llm": llm.name_or_path, "dtype": str(llm.dtype), "max_new_tokens": self.max_new_tokens}
+
+    def encoder_settings(self, folder: str = "") -> dict[str, Any]:
+        """Whose vectors the features come from."""
+        encoder = self.own_encoder(folder) or self.encoder
+        return {"encoder": "" if encoder is None else encoder.fingerprint}
+
+    def _llm_of(self, adapter: Adapter) -> PreTrainedModel:
+        if adapter.llm_lora is None:
+            return self.base_llm
+        from peft import PeftModel
+
+        # Copied, since merging changes the weights that all other methods answer with.
+        wrapped: Any = PeftModel.from_pretrained(copy.deepcopy(self.base_llm), str(adapter.llm_lora))
+        return cast("PreTrainedModel", wrapped.merge_and_unload().eval())
+
+    def _describes(self, adapter: Adapter) -> bool:
+        if self.encoder is None:
+            return True
+        try:
+            adapter.check_encoder(self.encoder)
+        except InputError:
+            return False
+        return True
+
+
+def adapter_settings(adapter: Adapter) -> dict[str, Any]:
+    """What an adapter adds to the settings of a method: its template, and a digest of all that it learned."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(adapter.former.state_dict().items()):
+        digest.update(key.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    config = adapter.config
+    digest.update(json.dumps([asdict(config.former), asdict(config.calibration)], sort_keys=True).encode())
+    if adapter.llm_lora is not None:
+        digest.update((adapter.llm_lora / "adapter_model.safetensors").read_bytes())
+    return {"adapter": digest.hexdigest(), "template": asdict(config.template)}
+
+
+def _load_encoder(adapter: Adapter) -> FeatureEncoder:
+    from r2ag.pipeline import load_encoder
+
+    return load_encoder(adapter)
+
+
+def _loaded_again(llm: PreTrainedModel) -> PreTrainedModel:
+    from r2ag.models import load_llm
+
+    return load_llm(str(llm.name_or_path), dtype=llm.dtype, device=llm.device)[0]

@@ -1,0 +1,150 @@
+"""R²AG and its variants.
+
+`r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag+prune` reads the
+documents that pass the threshold, `r2ag+top:N` the N most probable. `r2ag+abstain` gives no answer where nothing
+passes. `r2ag+raft` has an LLM that was trained with it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from r2ag.encoder import FeatureEncoder
+from r2ag.errors import InputError
+from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
+from r2ag.evaluation.methods.bench import Bench, adapter_settings
+from r2ag.pipeline import keep_relevant
+from r2ag.reader import Assessment, Reader, Reading
+from r2ag.types import RankedList
+
+Choice = Callable[[Sequence[float]], Sequence[int]]
+"""Probabilities of a list to the indices of the documents to read, in list order; none means no answer."""
+
+
+@dataclass(frozen=True)
+class R2AG:
+    """Assesses each list, chooses what to read, and reads it.
+
+    With a `permutation_seed` the features are permuted. An `encoder` describes the lists again, outside the time
+    that is measured: vectors are a store's business.
+    """
+
+    name: str
+    reader: Reader
+    max_new_tokens: int
+    settings: Mapping[str, Any]
+    choose: Choice
+    permutation_seed: int | None = None
+    encoder: FeatureEncoder | None = None
+
+    def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
+        """Lists without anything to read are abstained from."""
+        if self.encoder is not None:
+            lists = [self.encoder.describe(ranked.question, ranked.documents) for ranked in lists]
+        started = time.perf_counter()
+        permutation = None if self.permutation_seed is None else derangements(lists, self.permutation_seed)
+        assessment = self.reader.assess(lists, permutation)
+        keep = [self.choose(probabilities) for probabilities in assessment.probabilities]
+        readings = self._read(lists, assessment, keep)
+        seconds = (time.perf_counter() - started) / len(lists)
+        return [
+            to_prediction(readings[row], len(indices), seconds)
+            if row in readings
+            else Prediction("", 0, 0, seconds, 0, abstained=True)
+            for row, indices in enumerate(keep)
+        ]
+
+    def _read(
+        self, lists: Sequence[RankedList], assessment: Assessment, keep: Sequence[Sequence[int]]
+    ) -> dict[int, Reading]:
+        rows = [row for row, indices in enumerate(keep) if indices]
+        if not rows:
+            return {}
+        readings = self.reader.read(
+            [lists[row] for row in rows],
+            replace(assessment, anchors=assessment.anchors[rows]),
+            self.max_new_tokens,
+            keep=[keep[row] for row in rows],
+        )
+        return dict(zip(rows, readings, strict=True))
+
+
+def derangements(lists: Sequence[RankedList], seed: int) -> Tensor:
+    """For each list a permutation that leaves no document its own features (a single document keeps them).
+
+    It depends on the seed and the question alone, not on the batch; indices behind a list's end stay where they are.
+    """
+    longest = max(len(ranked) for ranked in lists)
+    rows = [_cycle(len(ranked), random.Random(f"{seed}:{ranked.question}")) for ranked in lists]
+    return torch.tensor([[*row, *range(len(row), longest)] for row in rows])
+
+
+def _cycle(length: int, generator: random.Random) -> list[int]:
+    """Sattolo's algorithm: a permutation of one single cycle, so that nothing stays in its place."""
+    order = list(range(length))
+    for last in range(length - 1, 0, -1):
+        other = generator.randrange(last)
+        order[last], order[other] = order[other], order[last]
+    return order
+
+
+def _all(probabilities: Sequence[float]) -> Sequence[int]:
+    return range(len(probabilities))
+
+
+def _passing(threshold: float) -> Choice:
+    return lambda probabilities: keep_relevant(probabilities, threshold)
+
+
+def _top(count: int) -> Choice:
+    def choose(probabilities: Sequence[float]) -> Sequence[int]:
+        best = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])
+        return sorted(best[:count])
+
+    return choose
+
+
+def _all_or_none(threshold: float) -> Choice:
+    return lambda probabilities: _all(probabilities) if max(probabilities) >= threshold else ()
+
+
+def _choice(spec: Spec, threshold: float) -> Choice:
+    if spec.base == "r2ag+top":
+        return _top(spec.count())
+    spec.refuse_argument()
+    if spec.base == "r2ag+prune":
+        return _passing(threshold)
+    return _all_or_none(threshold) if spec.base == "r2ag+abstain" else _all
+
+
+def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int | None = None) -> R2AG:
+    """A method that puts an adapter's anchors into its prompt."""
+    reader = bench.reader(spec.folder)
+    settings = bench.base_settings() | bench.encoder_settings(spec.folder) | adapter_settings(reader.adapter)
+    settings |= {"method": [spec.base, spec.argument], "permutation_seed": permutation_seed}
+    encoder = bench.own_encoder(spec.folder)
+    return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, encoder)
+
+
+def create(spec: Spec, bench: Bench) -> R2AG:
+    """Any of the variants that the registry names.
+
+    Raises:
+        InputError: the adapter was trained for another method.
+    """
+    adapter = bench.reader(spec.folder).adapter
+    if adapter.config.method != "r2ag":
+        raise InputError(
+            f"The method {spec} needs an R²AG adapter, and this one holds {adapter.config.method}; name another folder."
+        )
+    if spec.base == "r2ag+raft" and adapter.llm_lora is None:
+        raise InputError(f"The method {spec} needs an adapter with a LoRA of the LLM, as {spec.base}=ADAPTER_FOLDER.")
+    choose = _choice(spec, adapter.config.calibration.threshold)
+    return with_anchors(spec, bench, choose, bench.seed if spec.base == "r2ag-permuted" else None)

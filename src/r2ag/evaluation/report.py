@@ -1,0 +1,138 @@
+"""Figures of an evaluation as one JSON object: pooled, and for each data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from r2ag.evaluation.intervals import mcnemar, mean_interval, paired_interval
+from r2ag.evaluation.methods import Prediction
+from r2ag.evaluation.metrics import (
+    Scores,
+    answer_words,
+    average_precision,
+    is_yes_no,
+    recall_at_1,
+    score,
+    success_at_1,
+)
+from r2ag.evaluation.run import Evaluation
+from r2ag.types import Record
+
+
+def results(evaluation: Evaluation, all_pairs: bool = False) -> dict[str, Any]:
+    """All figures, with 95 % bootstrap intervals.
+
+    Args:
+        all_pairs: compare every two methods, not only each with the first.
+    """
+    scores = {
+        name: [score(p.text, record.answers) for p, record in zip(predictions, evaluation.records, strict=True)]
+        for name, predictions in evaluation.predictions.items()
+    }
+    datasets = list(dict.fromkeys(record.dataset for record in evaluation.records))
+    rows = {name: [i for i, r in enumerate(evaluation.records) if r.dataset == name] for name in datasets}
+    pooled = _section(evaluation, scores, range(len(evaluation.records)), all_pairs)
+    return {
+        "records": pooled.pop("records"),
+        "k": evaluation.k,
+        "models": dict(evaluation.models),
+        **pooled,
+        "by_dataset": {name: _section(evaluation, scores, rows[name], all_pairs) for name in datasets},
+    }
+
+
+def _section(
+    evaluation: Evaluation, scores: Mapping[str, Sequence[Scores]], rows: Sequence[int], all_pairs: bool
+) -> dict[str, Any]:
+    records = [evaluation.records[row] for row in rows]
+    chosen = {name: [values[row] for row in rows] for name, values in scores.items()}
+    return {
+        "records": len(records),
+        "methods": {
+            name: _method(records, values, [evaluation.predictions[name][row] for row in rows])
+            for name, values in chosen.items()
+        },
+        "retrieval": _retrieval(evaluation, rows),
+        "paired": {f"{a} vs {b}": _difference(chosen[a], chosen[b]) for a, b in _pairs(list(chosen), all_pairs)},
+    }
+
+
+def _method(records: Sequence[Record], scores: Sequence[Scores], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    acc, f1 = mean_interval([s.acc for s in scores]), mean_interval([s.f1 for s in scores])
+    return {
+        "acc": acc.mean,
+        "acc_ci95": acc.ends,
+        "acc_word": fmean(s.acc_word for s in scores),
+        "em": fmean(s.em for s in scores),
+        "f1": f1.mean,
+        "f1_ci95": f1.ends,
+        "rouge_l": fmean(s.rouge_l for s in scores),
+        "yes_no": _yes_no(records, scores),
+        "answer_words_mean": fmean(answer_words(p.text) for p in predictions),
+        "abstained": sum(p.abstained for p in predictions),
+        "documents_read_mean": fmean(p.documents_read for p in predictions),
+        "prompt_tokens_mean": fmean(p.prompt_tokens for p in predictions),
+        "completion_tokens_mean": fmean(p.completion_tokens for p in predictions),
+        "seconds_per_question": fmean(p.seconds for p in predictions),
+    }
+
+
+def _yes_no(records: Sequence[Record], scores: Sequence[Scores]) -> dict[str, Any]:
+    """Questions of yes or no apart: a coin answers half of them, and "no" is a substring of many words."""
+    asked = [s for s, record in zip(scores, records, strict=True) if is_yes_no(record.answers)]
+    if not asked:
+        return {"records": 0}
+    means = {name: fmean(getattr(s, name) for s in asked) for name in ("acc", "acc_word", "em")}
+    return {"records": len(asked), **means}
+
+
+def _retrieval(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, Any]:
+    """Of the lists as they were read; records without a relevant document have no rank to measure."""
+    totals = {row: sum(bool(d.relevant) for d in evaluation.records[row].documents) for row in rows}
+    measured = [row for row in rows if totals[row]]
+    labels = {row: [bool(d.relevant) for d in evaluation.lists[row].documents] for row in measured}
+    figures = _ranking(labels, totals)
+    if evaluation.head_orders is not None:
+        orders = evaluation.head_orders
+        reordered = {row: [labels[row][index] for index in orders[row]] for row in measured}
+        figures["relevance_head"] = _ranking(reordered, totals)
+    return figures
+
+
+def _ranking(labels: Mapping[int, Sequence[bool]], totals: Mapping[int, int]) -> dict[str, Any]:
+    if not labels:
+        return {"records": 0, "map": None, "recall_at_1": None, "success_at_1": None}
+    precision = mean_interval([average_precision(row, totals[index]) for index, row in labels.items()])
+    return {
+        "records": len(labels),
+        "map": precision.mean,
+        "map_ci95": precision.ends,
+        "recall_at_1": fmean(recall_at_1(row, totals[index]) for index, row in labels.items()),
+        "success_at_1": fmean(success_at_1(row) for row in labels.values()),
+    }
+
+
+def _pairs(names: Sequence[str], all_pairs: bool) -> list[tuple[str, str]]:
+    """Each method against the first; with `all_pairs` each against all before it."""
+    if all_pairs:
+        return [(later, earlier) for earlier, later in combinations(names, 2)]
+    return [(name, names[0]) for name in names[1:]]
+
+
+def _difference(scores: Sequence[Scores], others: Sequence[Scores]) -> dict[str, Any]:
+    acc, other_acc = [s.acc for s in scores], [s.acc for s in others]
+    acc_difference = paired_interval(acc, other_acc)
+    word = paired_interval([s.acc_word for s in scores], [s.acc_word for s in others])
+    f1 = paired_interval([s.f1 for s in scores], [s.f1 for s in others])
+    return {
+        "acc_diff": acc_difference.mean,
+        "ci95": acc_difference.ends,
+        "mcnemar_p": mcnemar(acc, other_acc),
+        "acc_word_diff": word.mean,
+        "acc_word_ci95": word.ends,
+        "f1_diff": f1.mean,
+        "f1_ci95": f1.ends,
+    }

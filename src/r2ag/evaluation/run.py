@@ -1,0 +1,225 @@
+"""From record files and method names to results (`r2ag eval`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r2ag.errors import InputError
+from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
+from r2ag.evaluation.ordering import Order, arrange
+from r2ag.evaluation.predictions import PredictionFile, digest_of
+from r2ag.types import RankedList, Record
+
+if TYPE_CHECKING:
+    from r2ag.encoder import FeatureEncoder
+    from r2ag.reader import Reader
+
+Progress = Callable[[str, int, int], None]
+"""Called with a method's name, the records that it has answered, and how many there are."""
+
+ASSESSED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was read and answered: `predictions[method][i]` is the answer to `records[i]` from `lists[i]`.
+
+    `head_orders[i]` is the order of list i by the relevance head, where the adapter has one.
+    """
+
+    records: tuple[Record, ...]
+    lists: tuple[RankedList, ...]
+    predictions: Mapping[str, tuple[Prediction, ...]]
+    head_orders: tuple[tuple[int, ...], ...] | None = None
+    k: int | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
+def evaluate(
+    records: Sequence[Record],
+    lists: Sequence[RankedList],
+    methods: Sequence[Method],
+    *,
+    reader: Reader | None = None,
+    k: int | None = None,
+    order: Order = "encoder",
+    seed: int = 0,
+    output: Path | None = None,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+    models: Mapping[str, str] | None = None,
+) -> Evaluation:
+    """Runs the methods one after another on the same lists.
+
+    Args:
+        lists: each record's documents with their vectors, in any order.
+        reader: the one whose relevance head is measured too.
+        k: documents of each ranked list to take; None takes all.
+        output: a folder for the predictions; those of an earlier run with equal settings are taken from there.
+        batch_size: lists read at once, of similar length each time.
+    """
+    arranged = [arrange(ranked, order, k, seed) for ranked in lists]
+    head_orders = None if reader is None else relevance_orders(reader, arranged)
+    predictions = {
+        method.name: tuple(_answer_all(method, records, arranged, output, batch_size, progress)) for method in methods
+    }
+    return Evaluation(tuple(records), tuple(arranged), predictions, head_orders, k, dict(models or {}))
+
+
+def relevance_orders(reader: Reader, lists: Sequence[RankedList]) -> tuple[tuple[int, ...], ...] | None:
+    """Each list's order by falling relevance as the adapter's head sees it; None where the adapter has no head."""
+    if reader.adapter.config.method != "r2ag":
+        return None
+    probabilities = [
+        row
+        for start in range(0, len(lists), ASSESSED_AT_ONCE)
+        for row in reader.assess(lists[start : start + ASSESSED_AT_ONCE]).probabilities
+    ]
+    return tuple(_falling(row) for row in probabilities)
+
+
+def run_evaluation(
+    data: Sequence[Path],
+    methods: Sequence[str],
+    reader: Reader,
+    encoder: FeatureEncoder,
+    *,
+    k: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    order: Order = "encoder",
+    output: Path | None = None,
+    max_new_tokens: int = 32,
+    vector_cache: Path | None = None,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+    all_pairs: bool = False,
+) -> dict[str, Any]:
+    """Evaluates methods on record files; the results also stand in `output`/results.json and results.md.
+
+    Args:
+        methods: specifications NAME[:ARGUMENT][=ADAPTER_FOLDER]; the first is the one that others are compared with.
+        limit: records of each file, drawn by the seed.
+        all_pairs: compare every two methods.
+
+    Raises:
+        InputError: a file, a method or a number can't be used.
+    """
+    from r2ag.evaluation.methods.bench import Bench
+    from r2ag.evaluation.report import results
+    from r2ag.evaluation.table import markdown
+    from r2ag.records.vectors import describe_records
+
+    specs = parse_methods(methods)
+    samples = [sample_records(path, limit, seed) for path in data]
+    if not samples:
+        raise InputError("No file of records is named; give at least one.")
+    bench = Bench(reader, encoder, max_new_tokens, seed)
+    prepared = [create_method(spec, bench) for spec in specs]
+    lists = [ranked for sample in samples for ranked in describe_records(encoder, sample, vector_cache)]
+    records = [record for sample in samples for record in sample]
+    evaluation = evaluate(
+        records,
+        lists,
+        prepared,
+        reader=reader,
+        k=k,
+        order=order,
+        seed=seed,
+        output=output,
+        batch_size=batch_size,
+        progress=progress,
+        models=_models(reader, encoder),
+    )
+    found = results(evaluation, all_pairs=all_pairs)
+    found["settings"] = {
+        "data": [path.name for path in data],
+        "limit": limit,
+        "seed": seed,
+        "order": order if isinstance(order, str) else "custom",
+        "max_new_tokens": max_new_tokens,
+        "methods": [str(spec) for spec in specs],
+    }
+    if output is not None:
+        _write(output / "results.json", json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        _write(output / "results.md", markdown(found))
+    return found
+
+
+def sample_records(path: Path, limit: int | None, seed: int) -> list[Record]:
+    """A file's records, or `limit` of them drawn by the seed, in the file's order.
+
+    Raises:
+        InputError: the file can't be read, or the limit is less than 1.
+    """
+    from r2ag.records import read_records
+
+    if limit is not None and limit < 1:
+        raise InputError(f"The limit is {limit}; give a number of records from 1.")
+    records = read_records(path)
+    if limit is None or limit >= len(records):
+        return records
+    return [records[index] for index in sorted(random.Random(seed).sample(range(len(records)), limit))]
+
+
+def _falling(values: Sequence[float]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(values)), key=lambda index: -values[index]))
+
+
+def _answer_all(
+    method: Method,
+    records: Sequence[Record],
+    lists: Sequence[RankedList],
+    output: Path | None,
+    batch_size: int,
+    progress: Progress | None,
+) -> list[Prediction]:
+    digests = [digest_of(method.settings, ranked) for ranked in lists]
+    file = None if output is None else PredictionFile(output, method.name)
+    done = {} if file is None else file.read()
+    missing = [row for row, digest in enumerate(digests) if digest not in done]
+    answered = len(lists) - len(missing)
+    for batch in _batches(missing, lists, batch_size):
+        for row, prediction in zip(batch, method.answer([lists[row] for row in batch]), strict=True):
+            done[digests[row]] = prediction
+            if file is not None:
+                file.append(records[row], digests[row], prediction)
+        answered += len(batch)
+        if progress is not None:
+            progress(method.name, answered, len(lists))
+    return [done[digest] for digest in digests]
+
+
+def _batches(rows: Sequence[int], lists: Sequence[RankedList], size: int) -> list[list[int]]:
+    """Rows in batches; those of one batch are of similar length, since padding costs what text costs."""
+    if size < 1:
+        raise InputError(f"The batch size is {size}; give a number from 1.")
+    ordered = list(rows) if size == 1 else sorted(rows, key=lambda row: _length(lists[row]))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _length(ranked: RankedList) -> int:
+    return sum(len(document.passage) for document in ranked.documents)
+
+
+def _models(reader: Reader, encoder: FeatureEncoder) -> dict[str, str]:
+    adapter = reader.adapter
+    return {
+        "llm": adapter.config.llm.name,
+        "dtype": str(reader.model.llm.dtype).removeprefix("torch."),
+        "retriever": encoder.name,
+        "adapter": "" if adapter.folder is None else adapter.folder.name,
+    }
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)

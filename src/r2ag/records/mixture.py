@@ -1,0 +1,36 @@
+"""Several record files as one training set."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from r2ag.errors import InputError
+from r2ag.records.files import read_records
+from r2ag.types import Record
+
+
+def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Record]:
+    """The records of all files, each file taken `weight` times: 0.5 a seeded half of it, 2 each record twice.
+
+    Raises:
+        InputError: a file can't be read, or a weight is not a positive number; names it.
+    """
+    for file, weight in files:
+        if not (math.isfinite(weight) and weight > 0):
+            raise InputError(f"The weight of {file} is {weight:g}; give a number above 0.")
+    return [record for file, weight in files for record in _weighted(read_records(file), weight, f"{seed}:{file.name}")]
+
+
+def sample(records: Sequence[Record], count: int | None, seed: int | str = 0) -> list[Record]:
+    """`count` of the records, drawn by the seed, in their own order; all where there are no more, or count is None."""
+    if count is None or count >= len(records):
+        return list(records)
+    return [records[index] for index in sorted(random.Random(seed).sample(range(len(records)), count))]
+
+
+def _weighted(records: list[Record], weight: float, seed: str) -> list[Record]:
+    whole = int(weight)
+    return records * whole + sample(records, max(round((weight - whole) * len(records)), int(whole == 0)), seed)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from r2ag.errors import InputError
+from r2ag.evaluation.choose import choose_prompt
+from r2ag.evaluation.methods import Prediction
+from r2ag.evaluation.methods.rag import Rag
+from r2ag.types import RankedList
+from tests.evaluation.conftest import Parts
+from tests.evaluation.test_run import several
+
+
+@pytest.fixture
+def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short answers score on every record, others on the first; three documents are as good as four, and best."""
+    scores = {("rag:short-answer", None): 3, ("rag-topn:3", 3): 4, ("rag-topn:4", 4): 4}
+
+    def answer(self: Rag, lists: Sequence[RankedList]) -> list[Prediction]:
+        right = scores.get((self.name, self.top_n), 1)
+        numbers = [int(ranked.question.split()[-1]) for ranked in lists]
+        return [Prediction("Paris" if number < right else "Lyon", 1, 1, 0.1, 1) for number in numbers]
+
+    monkeypatch.setattr(Rag, "answer", answer)
+
+
+@pytest.mark.usefixtures("_scripted")
+def test_the_best_family_then_its_best_top_n(parts: Parts) -> None:
+    records, lists = several(4)
+    families = ("question-last", "short-answer", "one-shot")
+    choice = choose_prompt(records, lists, parts.reader(), families=families, top_ns=(2, 3, 4))
+    assert (choice.family, choice.top_n, choice.records) == ("short-answer", 3, 4)
+    assert choice.family_acc == {"question-last": 0.25, "short-answer": 0.75, "one-shot": 0.25}
+    assert choice.top_n_acc == {2: 0.25, 3: 1.0, 4: 1.0}
+    config = choice.applied(parts.adapter().config)
+    assert (config.plain_prompt, config.plain_top_n) == ("short-answer", 3)
+
+
+@pytest.mark.usefixtures("_scripted")
+def test_the_earlier_of_equals_wins(parts: Parts) -> None:
+    records, lists = several(4)
+    choice = choose_prompt(records, lists, parts.reader(), families=("one-shot", "few-shot"), top_ns=(2, 1))
+    assert (choice.family, choice.top_n) == ("one-shot", 2)
+
+
+def test_nothing_to_choose_from(parts: Parts) -> None:
+    with pytest.raises(InputError, match="nothing to choose from"):
+        choose_prompt([], [], parts.reader())
