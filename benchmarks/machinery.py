@@ -1,7 +1,7 @@
 """What R²AG's machinery costs: whole answers with and without it, at equal prompt and output length.
 
-Both sides read the same token positions and write the same number of tokens; one computes features, R²-Former and anchors
-and puts them into the slots, the other leaves ordinary token embeddings there. They run in turn, pair by pair.
+Both sides read the same token positions and write the same number of tokens; one computes features, R²-Former and
+anchors and puts them into the slots, the other leaves ordinary token embeddings there. They run in turn, pair by pair.
 
     python benchmarks/machinery.py --pairs 200
 """

@@ -121,9 +121,8 @@ class Adapter:
             llm_name: the name to remember the LLM by, where it was loaded from a cache.
         """
         rows, tokens = _probe_llm(llm, tokenizer)
-        identity = LLMIdentity(
-            llm_name or str(llm.name_or_path), llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens)
-        )
+        name = llm_name or str(llm.name_or_path)
+        identity = LLMIdentity(name, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens))
         described = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
         module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
         module.scale_anchors_to(_embedding_rows(llm, 4096))
@@ -224,8 +223,8 @@ class Adapter:
         advice = f"use {trained.name}, or train an adapter for this LLM with r2ag train"
         if (llm.config.model_type, _hidden_size(llm)) != (trained.model_type, trained.hidden_size):
             raise InputError(
-                f"The adapter belongs to {trained.name} ({trained.model_type}, hidden size {trained.hidden_size}), not to "
-                f"{llm.name_or_path} ({llm.config.model_type}, hidden size {_hidden_size(llm)}); {advice}."
+                f"The adapter belongs to {trained.name} ({trained.model_type}, hidden size {trained.hidden_size}), "
+                f"not to {llm.name_or_path} ({llm.config.model_type}, hidden size {_hidden_size(llm)}); {advice}."
             )
         rows, tokens = _probe_llm(llm, tokenizer, trained.vocab_size)
         agreement = sum(a == b for a, b in zip(tokens, trained.probe_tokens, strict=False)) / len(trained.probe_tokens)
@@ -234,7 +233,8 @@ class Adapter:
         likeness = _least_typical_cosine(rows, self.probes["probe.llm"])
         if likeness < LEAST_ROW_SIMILARITY:
             raise InputError(
-                f"The embeddings of {llm.name_or_path} are not those of {trained.name} (cosine {likeness:.2f}); {advice}."
+                f"The embeddings of {llm.name_or_path} are not those of {trained.name} (cosine {likeness:.2f}); "
+                f"{advice}."
             )
         if likeness < SAME_ROW_SIMILARITY:
             warnings.warn(

@@ -98,7 +98,7 @@ class R2AGModel(nn.Module):
 
 
 def embedding_table(llm: PreTrainedModel) -> Tensor:
-    """The LLM's token embeddings as parameters, (vocabulary, h₂); scaled models scale them only in the layer's output."""
+    """The LLM's token embeddings as parameters, (vocabulary, h₂); some models scale them in the layer's output."""
     weight = llm.get_input_embeddings().weight
     assert isinstance(weight, Tensor)
     return weight

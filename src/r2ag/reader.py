@@ -1,4 +1,4 @@
-"""From ranked lists to answers: features, R²-Former, prompt, generation. Training, evaluation and asking all pass here."""
+"""From ranked lists to answers: features, R²-Former, prompt, generation. Asking and evaluation both pass here."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Reader:
         self.model = R2AGModel(llm, adapter.former.to(embedding_table(llm).device))
         self.model.eval()
         self.builder = PromptBuilder(tokenizer, adapter.config.template, adapter.config.former.slots)
+        self._builders = {adapter.config.template: self.builder}
         self.engine = TransformersEngine(llm, tokenizer, self.builder.end_of_turn)
         self.context_window = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
 
@@ -85,6 +86,12 @@ class Reader:
         )
         timings = (described - started) * 1000, (ended - described) * 1000
         return Assessment(features, mask, logits, output.anchors, probabilities, *timings)
+
+    def builder_for(self, template: PromptTemplate) -> PromptBuilder:
+        """The builder of a template; made once, for it holds a copy of the tokenizer."""
+        if template not in self._builders:
+            self._builders[template] = PromptBuilder(self.tokenizer, template, self.builder.slots)
+        return self._builders[template]
 
     def prompt(
         self,
@@ -124,7 +131,7 @@ class Reader:
             template: another prompt than the adapter's.
         """
         kept = keep if keep is not None else [range(len(ranked)) for ranked in lists]
-        builder = self.builder if template is None else PromptBuilder(self.tokenizer, template, self.builder.slots)
+        builder = self.builder if template is None else self.builder_for(template)
         prompts = [
             self.prompt(ranked.question, [ranked.documents[i] for i in indices], max_new_tokens, history, builder)
             for ranked, indices in zip(lists, kept, strict=True)
@@ -141,5 +148,5 @@ class Reader:
         for ranked in lists:
             if not 1 <= len(ranked) <= limit:
                 raise InputError(
-                    f"The question has {len(ranked)} documents; this adapter takes 1 to {limit}. Give --k, or fewer documents."
+                    f"The question has {len(ranked)} documents and this adapter takes 1 to {limit}; give a smaller k."
                 )

@@ -10,8 +10,38 @@ from r2ag.types import ScoredDocument
 SHORT_ANSWER_WORDS = 5
 LEAST_SHARED_WORDS = 0.6
 _STOP_WORDS = frozenset(
-    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "is", "it", "its", "of", "on")
-    + ("or", "that", "the", "their", "this", "to", "was", "were", "which", "with")
+    # fmt: off
+    (
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "for",
+        "from",
+        "has",
+        "have",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "their",
+        "this",
+        "to",
+        "was",
+        "were",
+        "which",
+        "with",
+    )
+    # fmt: on
 )
 
 

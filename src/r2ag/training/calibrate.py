@@ -1,4 +1,4 @@
-"""Fits an adapter's probabilities and threshold on held-back records (`r2ag calibrate`, and the end of `r2ag train`)."""
+"""Fits an adapter's probabilities and threshold on held-back records: `r2ag calibrate`, and the end of training."""
 
 from __future__ import annotations
 

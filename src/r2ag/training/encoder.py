@@ -1,7 +1,7 @@
 """`r2ag train-encoder`: a small LoRA on the feature encoder, so that its similarities tell relevant from near.
 
-The published results rest on a retriever fine-tuned on each data set. Here the base encoder stays as it is and a LoRA of
-about a megabyte, shipped inside the adapter, does the tuning.
+The published results rest on a retriever fine-tuned on each data set. Here the base encoder stays as it is and a LoRA
+of about a megabyte, shipped inside the adapter, does the tuning.
 """
 
 from __future__ import annotations

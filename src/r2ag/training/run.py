@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from r2ag.adapter import Adapter
-from r2ag.calibration import Calibration
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.features import list_features
