@@ -234,7 +234,7 @@ class PlainTextTokenizer:
     def _letters(self, forbidden: int) -> list[int]:
         if forbidden == self._unknown:
             return []
-        tokenize, letters = self._tokenizer.model.tokenize, self._tokenizer.id_to_token(forbidden)
+        tokenize, letters = self._tokenizer.model.tokenize, self._tokenizer.id_to_token(forbidden) or ""
         return [piece.id for letter in letters for piece in tokenize(letter) if piece.id not in self.forbidden]
 
 

@@ -9,40 +9,6 @@ from r2ag.types import ScoredDocument
 
 SHORT_ANSWER_WORDS = 5
 LEAST_SHARED_WORDS = 0.6
-_STOP_WORDS = frozenset(
-    # fmt: off
-    (
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "for",
-        "from",
-        "has",
-        "have",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "their",
-        "this",
-        "to",
-        "was",
-        "were",
-        "which",
-        "with",
-    )
-    # fmt: on
-)
 
 
 def cite(answer: str, documents: Sequence[ScoredDocument], threshold: float) -> tuple[int, ...]:
@@ -66,7 +32,8 @@ def _bears(passage: str, answer: str) -> bool:
         return True
     if len(answered) <= SHORT_ANSWER_WORDS:
         return f" {' '.join(answered)} " in f" {' '.join(words)} "
-    content = set(answered) - _STOP_WORDS
+    # Short words of an alphabet carry the grammar, not the content.
+    content = {word for word in answered if len(word) > 3 or not word.isascii()} or set(answered)
     return len(content & set(words)) >= LEAST_SHARED_WORDS * len(content)
 
 

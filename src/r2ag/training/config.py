@@ -12,7 +12,7 @@ Order = Literal["encoder", "shuffled", "mixed"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of `r2ag train`: published values where the paper gives them; docs/adapters.md says where ours differ."""
+    """Settings of `r2ag train`: the published values; docs/adapters.md says where and why ours differ."""
 
     method: Literal["r2ag", "learned-tokens", "raft"] = "r2ag"
     lora: bool = False  # train the LLM jointly through a LoRA (RAFT has one always)
