@@ -24,10 +24,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from r2ag.calibration import Calibration
+from r2ag.card import model_card
 from r2ag.encoder import FeatureEncoder, Similarity
 from r2ag.errors import InputError
 from r2ag.former import FormerConfig, R2Former, RankTokens
 from r2ag.model import embedding_table
+from r2ag.models.lora import save_lora
 from r2ag.prompting import PromptTemplate
 from r2ag.templates import DEFAULT_PLAIN
 
@@ -169,14 +171,29 @@ class Adapter:
             (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
             tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.former.state_dict().items()}
             save_file(tensors | self.probes, temporary / "model.safetensors")
+            (temporary / "README.md").write_text(model_card(self.config), encoding="utf-8")
             if llm is not None:
-                llm.save_pretrained(str(temporary / "lora"))
-            for part in ("encoder", "lora", "README.md"):
+                save_lora(llm, temporary / "lora", self.config.llm.name)
+            for part in ("encoder", "lora"):
                 self._carry_over(part, temporary)
             _replace_folder(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         self.folder = target
+
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Uploads a saved adapter's folder, model card included; returns its address.
+
+        Raises:
+            InputError: the adapter has not been saved yet.
+        """
+        if self.folder is None:
+            raise InputError("The adapter has no folder yet; call save_pretrained before push_to_hub.")
+        from huggingface_hub import HfApi
+
+        hub = HfApi()
+        hub.create_repo(repository, private=private, exist_ok=True)
+        return str(hub.upload_folder(repo_id=repository, folder_path=self.folder))
 
     def attach_encoder_lora(self, folder: Path) -> None:
         """Makes the encoder's LoRA part of what is saved."""

@@ -44,6 +44,13 @@ class TrainingOrder(StrEnum):
     mixed = "mixed"
 
 
+class TrainingTargets(StrEnum):
+    """Answers to learn from."""
+
+    gold = "gold"
+    own = "own"
+
+
 def train(
     data: Annotated[
         list[str],
@@ -80,6 +87,9 @@ def train(
     order: Annotated[
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
     ] = TrainingOrder.mixed,
+    targets: Annotated[
+        TrainingTargets, typer.Option(help="What the LLM learns to write: gold answers, or its own correct ones.")
+    ] = TrainingTargets.gold,
     max_prompt_tokens: Annotated[
         int, typer.Option(min=64, help="Documents are shortened to fit.")
     ] = DEFAULT.max_prompt_tokens,
@@ -118,6 +128,7 @@ def train(
         learning_rate=_positive(learning_rate, "--learning-rate"),
         batch_size=batch_size,
         order=order.value,
+        targets=targets.value,
         max_prompt_tokens=max_prompt_tokens,
         fewest_documents=fewest,
         most_documents=most,

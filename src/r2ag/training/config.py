@@ -34,6 +34,7 @@ class TrainingConfig:
     without_relevant: float = 0.1  # share of lists whose relevant documents are taken out; they train L_QDM alone
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
+    targets: Literal["gold", "own"] = "gold"  # what the LLM learns to write: gold answers, or its own correct ones
     max_prompt_tokens: int = 700
     held_back: float = 0.15
     evaluations: int = 4  # on the stopping records, evenly through the run

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r2ag.models.lora import save_lora
 from r2ag.types import Record
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def train_encoder(
     )
     trainer.train()
     model.max_seq_length = max_tokens
-    assert model.transformers_model is not None
-    model.transformers_model.save_pretrained(str(output))
+    save_lora(model.transformers_model, output, encoder.name)
 
 
 def _without_dropout(model: SentenceTransformer) -> None:

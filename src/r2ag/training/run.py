@@ -18,6 +18,7 @@ from r2ag.features import list_features
 from r2ag.former import FormerConfig, R2Former
 from r2ag.model import R2AGModel, embedding_table, matching_loss
 from r2ag.prompting import PromptBuilder, PromptTemplate
+from r2ag.reader import Reader
 from r2ag.records.split import Split, split_records
 from r2ag.records.vectors import describe_records
 from r2ag.training.calibrate import calibrate
@@ -25,6 +26,8 @@ from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
 from r2ag.training.objective import TrainingModel
+from r2ag.training.own_answers import with_own_answers
+from r2ag.training.plot import plot_losses
 from r2ag.training.trainer import KeepLLMInEvaluation, LossLog, R2AGTrainer, training_arguments
 from r2ag.types import Record
 
@@ -68,6 +71,8 @@ def train(
     llm = _with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
+    if config.targets == "own":
+        described["training"] = with_own_answers(described["training"], Reader(parts.llm, parts.tokenizer, adapter))
     sampler = ListSampler(described["training"], config, max_documents)
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity)
     adapter.former.standardise_by(features, mask)
@@ -90,7 +95,9 @@ def train(
     adapter = adapter.with_calibration(calibration)
     figures = _figures(trainer.state.log_history, records, split, config)
     adapter.config = replace(adapter.config, training=figures)
-    adapter.save_pretrained(output, llm if config.trains_llm else None)
+    if trainer.is_world_process_zero():
+        plot_losses(work / "log.jsonl", work / "loss.png")
+        adapter.save_pretrained(output, llm if config.trains_llm else None)
     return adapter
 
 
