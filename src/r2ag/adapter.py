@@ -12,23 +12,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from r2ag.calibration import Calibration
 from r2ag.card import model_card
-from r2ag.encoder import FeatureEncoder, Similarity
+from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.former import FormerConfig, R2Former, RankTokens
-from r2ag.model import embedding_table
+from r2ag.identity import (
+    EncoderIdentity,
+    LLMIdentity,
+    check_encoder,
+    check_llm,
+    embedding_rows,
+    identify_encoder,
+    identify_llm,
+)
 from r2ag.models.lora import save_lora
 from r2ag.prompting import PromptTemplate
 from r2ag.templates import DEFAULT_PLAIN
@@ -38,38 +44,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 Method = Literal["r2ag", "learned-tokens", "raft"]
-
-PROBE_ROWS = 64
-PROBE_TEXTS = (
-    "Which river runs through the capital?",
-    "Printing with movable type spread through Europe in the fifteenth century.",
-    "蜜蜂用舞蹈告诉同伴花在哪里。",
-)
-# Measured in tests/test_adapter.py: another quantisation of one model keeps its rows above .98, other models below .3.
-LEAST_ROW_SIMILARITY = 0.9
-SAME_ROW_SIMILARITY = 0.999
-LEAST_TOKEN_AGREEMENT = 0.95
-LEAST_ENCODER_SIMILARITY = 0.99
-
-
-@dataclass(frozen=True)
-class LLMIdentity:
-    """What an adapter remembers of its LLM."""
-
-    name: str
-    model_type: str
-    hidden_size: int
-    vocab_size: int
-    probe_tokens: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EncoderIdentity:
-    """What an adapter remembers of its feature encoder."""
-
-    name: str
-    dimension: int
-    similarity: Similarity
 
 
 @dataclass(frozen=True)
@@ -122,13 +96,11 @@ class Adapter:
         Args:
             llm_name: the name to remember the LLM by, where it was loaded from a cache.
         """
-        rows, tokens = _probe_llm(llm, tokenizer)
-        name = llm_name or str(llm.name_or_path)
-        identity = LLMIdentity(name, llm.config.model_type, former.llm_hidden_size, len(tokenizer), tuple(tokens))
-        described = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
+        identity, rows = identify_llm(llm, tokenizer, llm_name)
+        described, vectors = identify_encoder(encoder)
         module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
-        module.scale_anchors_to(_embedding_rows(llm, 4096))
-        probes = {"probe.llm": rows, "probe.encoder": _probe_encoder(encoder)}
+        module.scale_anchors_to(embedding_rows(llm, 4096))
+        probes = {"probe.llm": rows, "probe.encoder": vectors}
         return cls(AdapterConfig(method, identity, described, former, template), module, probes)
 
     @classmethod
@@ -236,29 +208,7 @@ class Adapter:
         Raises:
             InputError: architecture, size, vocabulary or embedding rows differ; says which.
         """
-        trained = self.config.llm
-        advice = f"use {trained.name}, or train an adapter for this LLM with r2ag train"
-        if (llm.config.model_type, _hidden_size(llm)) != (trained.model_type, trained.hidden_size):
-            raise InputError(
-                f"The adapter belongs to {trained.name} ({trained.model_type}, hidden size {trained.hidden_size}), "
-                f"not to {llm.name_or_path} ({llm.config.model_type}, hidden size {_hidden_size(llm)}); {advice}."
-            )
-        rows, tokens = _probe_llm(llm, tokenizer, trained.vocab_size)
-        agreement = sum(a == b for a, b in zip(tokens, trained.probe_tokens, strict=False)) / len(trained.probe_tokens)
-        if agreement < LEAST_TOKEN_AGREEMENT:
-            raise InputError(f"The vocabulary of {llm.name_or_path} is not that of {trained.name}; {advice}.")
-        likeness = _least_typical_cosine(rows, self.probes["probe.llm"])
-        if likeness < LEAST_ROW_SIMILARITY:
-            raise InputError(
-                f"The embeddings of {llm.name_or_path} are not those of {trained.name} (cosine {likeness:.2f}); "
-                f"{advice}."
-            )
-        if likeness < SAME_ROW_SIMILARITY:
-            warnings.warn(
-                f"{llm.name_or_path} is another quantisation of {trained.name} (embedding cosine {likeness:.3f}); "
-                "answers may differ a little from those of the adapter's own LLM.",
-                stacklevel=2,
-            )
+        check_llm(self.config.llm, self.probes["probe.llm"], llm, tokenizer)
 
     def check_encoder(self, encoder: FeatureEncoder) -> None:
         """Refuses an encoder whose vectors are not those the adapter was trained on.
@@ -266,16 +216,7 @@ class Adapter:
         Raises:
             InputError: dimension, similarity or vectors differ.
         """
-        trained = self.config.encoder
-        same_kind = (encoder.dimension, encoder.similarity) == (trained.dimension, trained.similarity)
-        if same_kind:
-            likeness = _least_typical_cosine(_probe_encoder(encoder), self.probes["probe.encoder"])
-            if likeness >= LEAST_ENCODER_SIMILARITY:
-                return
-        raise InputError(
-            f"The adapter's features come from the encoder {trained.name} with its own fine-tuning, and {encoder.name} "
-            "gives other vectors; leave the encoder to the adapter, or train an adapter with this one."
-        )
+        check_encoder(self.config.encoder, self.probes["probe.encoder"], encoder)
 
 
 def read_config(file: Path) -> AdapterConfig:
@@ -328,37 +269,10 @@ def _replace_folder(new: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         target.rename(old)
-    new.rename(target)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _hidden_size(llm: PreTrainedModel) -> int:
-    return int(embedding_table(llm).shape[1])
-
-
-@torch.no_grad()
-def _embedding_rows(llm: PreTrainedModel, count: int, vocab_size: int | None = None) -> Tensor:
-    table = embedding_table(llm)
-    size = min(vocab_size or len(table), len(table))
-    ids = torch.linspace(0, size - 1, min(count, size)).long()
-    rows: Tensor = llm.get_input_embeddings()(ids.to(table.device))
-    return rows.float().cpu()
-
-
-def _probe_llm(
-    llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, vocab_size: int | None = None
-) -> tuple[Tensor, list[str]]:
-    """Evenly spaced rows of the embedding layer's output, (PROBE_ROWS, h₂), and their tokens."""
-    size = vocab_size or len(tokenizer)
-    ids = torch.linspace(0, size - 1, min(PROBE_ROWS, size)).long().tolist()
-    return _embedding_rows(llm, PROBE_ROWS, size), [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
-
-
-def _probe_encoder(encoder: FeatureEncoder) -> Tensor:
-    return torch.from_numpy(encoder.encode_queries(PROBE_TEXTS).copy())
-
-
-def _least_typical_cosine(rows: Tensor, stored: Tensor) -> float:
-    if rows.shape != stored.shape:
-        return 0.0
-    return float(torch.nn.functional.cosine_similarity(rows, stored, dim=-1).median())

@@ -102,11 +102,11 @@ class Pipeline:
         if documents is not None:
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
-            ranked = self.encoder.describe(
-                question, documents[: k or len(documents)], None if vectors is None else vectors[: k or len(documents)]
-            )
+            if vectors is not None and len(vectors) != len(documents):
+                raise InputError(f"There are {len(vectors)} vectors for {len(documents)} documents; give one for each.")
+            ranked = self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
         else:
-            ranked = self._nearest(question, k or DEFAULT_K)
+            ranked = self._nearest(question, k or min(DEFAULT_K, limit))
         return Question(ranked, (time.perf_counter() - started) * 1000)
 
     def ask(

@@ -151,5 +151,6 @@ def _print_rest(answer: Answer, plain: str | None, stream: TextIO) -> None:
     if not answer.abstained and not answer.citations:
         print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
     if answer.shortened:
-        print(f"{answer.shortened} documents were shortened to fit what the LLM can read.", file=stream)
+        count = "1 document was" if answer.shortened == 1 else f"{answer.shortened} documents were"
+        print(f"{count} shortened to fit what the LLM can read.", file=stream)
     print_documents(answer, stream)

@@ -15,33 +15,37 @@ if TYPE_CHECKING:
     from r2ag.types import Answer, ScoredDocument
 
 BAR_CELLS = 5
+WIDTH_WITH_SOURCES = 64
 _SYMBOLS = {"relevance": "r", "precedent": "γ", "neighbour": "ζ"}
 
 
 def print_documents(answer: Answer, stream: TextIO) -> None:
-    """Prints the table at the terminal's width; titles and sources are cut, never wrapped."""
+    """Prints the table at the terminal's width; titles and sources are cut, never wrapped, and sources go first."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    target = console(stream)
+    has_sources = target.width >= WIDTH_WITH_SOURCES
     names = list(answer.documents[0].features)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("relevant", no_wrap=True)
     for name in names:
         table.add_column(_SYMBOLS.get(name, name), justify="right", no_wrap=True)
-    table.add_column("title", ratio=3)
-    table.add_column("source", ratio=2)
     table.add_column("", no_wrap=True)
+    table.add_column("title", ratio=3)
+    if has_sources:
+        table.add_column("source", ratio=2)
     for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
         table.add_row(
             str(document.rank),
             _probability(document.relevance_probability, stream),
             *(f"{document.features[name]:.2f}" for name in names),
-            _one_line(document.document.title),
-            _one_line(source),
             _mark(document, answer),
+            _one_line(document.document.title),
+            *([_one_line(source)] if has_sources else []),
         )
-    console(stream).print(table)
+    target.print(table)
 
 
 def short_sources(documents: Sequence[ScoredDocument]) -> list[str]:

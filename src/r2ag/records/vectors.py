@@ -21,6 +21,8 @@ def describe_records(
     Args:
         cache: a folder; texts that this encoder has seen before are read from there instead of encoded again.
     """
+    if not records:
+        return []
     queries = [record.question for record in records]
     passages = [document.passage for record in records for document in record.documents]
     known = VectorCache(encoder, cache)

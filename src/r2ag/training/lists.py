@@ -61,9 +61,10 @@ class ListSampler:
         return TrainingList(ranked, answer, generator.random() < self.config.feature_dropout)
 
     def _count(self, generator: random.Random) -> int:
+        most = min(self.config.most_documents, self.max_documents)
         if generator.random() < self.config.long_lists:
-            return generator.randint(self.config.most_documents, self.max_documents)
-        return generator.randint(self.config.fewest_documents, min(self.config.most_documents, self.max_documents))
+            return generator.randint(most, self.max_documents)
+        return generator.randint(min(self.config.fewest_documents, most), most)
 
     def _choose(
         self, ranked: RankedList, index: int, count: int, without: bool, generator: random.Random
