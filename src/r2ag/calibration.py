@@ -11,14 +11,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Calibration:
-    """p(relevant) = sigmoid(slope · logit + intercept) (Platt), and the probability from which a document counts.
+    """p(relevant) = sigmoid(slope · logit + intercept) (Platt), and the probabilities from which a document counts.
 
     `fitted_on` says on which records; a probability is calibrated there and only plausible elsewhere.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
-    threshold: float = 0.5
+    threshold: float = 0.5  # of "something relevant is here": citations, and abstaining where nothing passes
+    prune_threshold: float = 0.5  # of "worth reading": below it a document is left out of a pruned prompt
     fitted_on: str = "nothing"
 
     def probability(self, logit: float) -> float:

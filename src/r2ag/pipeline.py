@@ -130,7 +130,7 @@ class Pipeline:
             vectors: stored vectors of `documents` that this pipeline's encoder made, shape (len(documents), dimension).
             k: documents to take, at most the adapter's max_documents.
             abstain: give no answer where no document's probability of relevance passes the threshold.
-            prune: let the LLM read only documents that pass the threshold (at least the most probable one).
+            prune: let the LLM read only documents that are worth it by the adapter's pruning threshold (at least one).
             system: a system prompt; it is untrusted text like any other and can write no chat token.
             on_text: called with each piece of the answer as it is written.
 
@@ -140,10 +140,10 @@ class Pipeline:
         found = self.find(question, documents, vectors, k)
         assessment = self.reader.assess([found.ranked])
         probabilities = assessment.probabilities[0]
-        threshold = self.reader.adapter.config.calibration.threshold
-        if abstain and max(probabilities) < threshold:
+        calibration = self.reader.adapter.config.calibration
+        if abstain and max(probabilities) < calibration.threshold:
             return self._answer(found, assessment, (), None)
-        keep = keep_relevant(probabilities, threshold) if prune else list(range(len(found.ranked)))
+        keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else list(range(len(found.ranked)))
         turns = [*([Turn("system", system)] if system else []), *history]
         reading = self.reader.read(
             [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text

@@ -35,7 +35,7 @@ class Parts:
         adapter = Adapter.create(method, self.llm, self.tokenizer, self.encoder, SIZES, template)
         adapter.config = replace(adapter.config, plain_top_n=2)
         adapter.former.eval()
-        return adapter.with_calibration(Calibration(threshold=threshold))
+        return adapter.with_calibration(Calibration(threshold=threshold, prune_threshold=threshold))
 
     def reader(self, **options: Any) -> Reader:
         return Reader(self.llm, self.tokenizer, self.adapter(**options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -26,10 +27,14 @@ def calibrate(
     slope, intercept = fit_platt(
         [logit for row in logits for logit in row], [label for row in relevant for label in row]
     )
-    fitted = Calibration(slope, intercept, 0.5, fitted_on)
+    fitted = Calibration(slope, intercept, fitted_on=fitted_on)
     logits, relevant, _ = _relevance(adapter, threshold)
     best = [max(fitted.probability(logit) for logit in row) for row in logits]
-    return Calibration(slope, intercept, choose_threshold(best, [any(row) for row in relevant]), fitted_on)
+    return replace(
+        fitted,
+        threshold=choose_threshold(best, [any(row) for row in relevant]),
+        prune_threshold=adapter.config.calibration.prune_threshold,
+    )
 
 
 def without_relevant(ranked: RankedList) -> RankedList | None:

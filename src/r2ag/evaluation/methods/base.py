@@ -70,6 +70,20 @@ class Spec:
             raise InputError(f"The method {self} needs a number of documents from 1, as in {self.base}:3.")
         return int(self.argument)
 
+    def share(self) -> float:
+        """The argument as a probability.
+
+        Raises:
+            InputError: it is no number from 0 to 1.
+        """
+        try:
+            value = float(self.argument)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise InputError(f"The method {self} needs a probability from 0 to 1, as in {self.base}:0.3.")
+        return value
+
     def refuse_argument(self) -> None:
         """Raises InputError where an argument was given."""
         if self.argument:

@@ -1,8 +1,9 @@
 """R²AG and its variants.
 
 `r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag+prune` reads the
-documents that pass the threshold, `r2ag+top:N` the N most probable. `r2ag+abstain` gives no answer where nothing
-passes. `r2ag+raft` has an LLM that was trained with it.
+documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N
+most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that.
+`r2ag+raft` has an LLM that was trained with it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from r2ag.calibration import Calibration
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
@@ -115,13 +117,13 @@ def _all_or_none(threshold: float) -> Choice:
     return lambda probabilities: _all(probabilities) if max(probabilities) >= threshold else ()
 
 
-def _choice(spec: Spec, threshold: float) -> Choice:
+def _choice(spec: Spec, calibration: Calibration) -> Choice:
     if spec.base == "r2ag+top":
         return _top(spec.count())
-    spec.refuse_argument()
     if spec.base == "r2ag+prune":
-        return _passing(threshold)
-    return _all_or_none(threshold) if spec.base == "r2ag+abstain" else _all
+        return _passing(spec.share() if spec.argument else calibration.prune_threshold)
+    spec.refuse_argument()
+    return _all_or_none(calibration.threshold) if spec.base == "r2ag+abstain" else _all
 
 
 def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int | None = None) -> R2AG:
@@ -146,5 +148,5 @@ def create(spec: Spec, bench: Bench) -> R2AG:
         )
     if spec.base == "r2ag+raft" and adapter.llm_lora is None:
         raise InputError(f"The method {spec} needs an adapter with a LoRA of the LLM, as {spec.base}=ADAPTER_FOLDER.")
-    choose = _choice(spec, adapter.config.calibration.threshold)
+    choose = _choice(spec, adapter.config.calibration)
     return with_anchors(spec, bench, choose, bench.seed if spec.base == "r2ag-permuted" else None)
