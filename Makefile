@@ -26,8 +26,10 @@ lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 
-bench: $(INSTALLED) ## how long each step of an answer takes here
-	$(BIN)/python benchmarks/speed.py
+bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/machinery.py --pairs 40
 
 clean: ## removes all that was made, .venv too
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,18 +18,17 @@ def unequal_batch(lengths: list[int], k: int) -> tuple[torch.Tensor, torch.Tenso
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"layers": 2}, {"positions": False}, {"product_size": 5}])
+@pytest.mark.parametrize("changes", [{}, {"layers": 2}, {"positions": False}])
 def test_a_batch_of_unequal_lists_equals_one_at_a_time(changes, training):
     # In evaluation without gradients PyTorch takes another, fused, path than in training.
     former = small_former(**changes, dropout=0.0).train(training)
     lengths = [1, 8, 3, 5]
     features, mask = unequal_batch(lengths, 8)
-    products = torch.randn(4, 8, 5) if "product_size" in changes else None
     with torch.set_grad_enabled(training):
-        together = former(features, mask, products)
+        together = former(features, mask)
         for row, k in enumerate(lengths):
             one = slice(row, row + 1), slice(0, k)
-            alone = former(features[one], mask[one], None if products is None else products[one])
+            alone = former(features[one], mask[one])
             torch.testing.assert_close(together.logits[one], alone.logits, atol=1e-6, rtol=1e-5)
             torch.testing.assert_close(together.anchors[one], alone.anchors, atol=1e-6, rtol=1e-5)
 
@@ -63,13 +62,6 @@ def test_positions_tell_equal_documents_apart():
     features, mask = torch.zeros(1, 3, 3), torch.ones(1, 3, dtype=torch.bool)
     assert len(small_former()(features, mask).logits[0].unique()) == 3
     assert torch.allclose(small_former(positions=False)(features, mask).logits.diff(), torch.zeros(1, 2), atol=1e-6)
-
-
-def test_products_are_read():
-    former = small_former(product_size=5)
-    features, mask = unequal_batch([3], 3)
-    one, other = (former(features, mask, products).logits for products in torch.randn(2, 1, 3, 5))
-    assert not torch.allclose(one, other)
 
 
 def test_more_documents_than_it_was_made_for_are_refused():

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from r2ag.types import Document
+
+if TYPE_CHECKING:
+    from r2ag.adapter import Adapter
+    from r2ag.encoder import FeatureEncoder
 
 VOCABULARY = 128
 HIDDEN = 32
@@ -170,6 +175,36 @@ def tiny_encoder_folder(folder: Path, similarity: str = "cosine", query_prompt: 
     prompts = {"query": query_prompt, "document": ""}
     SentenceTransformer(str(base), similarity_fn_name=similarity, prompts=prompts, device="cpu").save(str(folder))
     return folder
+
+
+@cache
+def tiny_encoder(similarity: str = "cosine") -> FeatureEncoder:
+    """A random feature encoder of dimension HIDDEN; shared, so leave its weights alone."""
+    from r2ag.encoder import FeatureEncoder
+
+    with TemporaryDirectory() as folder:
+        encoder = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(Path(folder), similarity)), device="cpu")
+    encoder.name = "tiny-encoder"
+    return encoder
+
+
+def tiny_adapter(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, **changes: Any) -> Adapter:
+    """An untrained adapter of tiny_encoder() and this LLM, for up to 8 documents; `changes` are Adapter.create's."""
+    from r2ag.adapter import Adapter
+    from r2ag.former import FormerConfig
+    from r2ag.prompting import PromptTemplate
+
+    torch.manual_seed(0)
+    options = {
+        "method": "r2ag",
+        "encoder": tiny_encoder(),
+        "former": FormerConfig(HIDDEN, hidden_size=16, heads=2, feed_forward_size=32, max_documents=8),
+        "template": PromptTemplate("Answer.\n", "[{number}] Match:{slots} {document}\n", "Question: {question}\n"),
+        "llm_name": "tiny-llm",
+    }
+    adapter = Adapter.create(llm=llm, tokenizer=tokenizer, **(options | changes))
+    adapter.former.eval()
+    return adapter
 
 
 def some_documents(count: int) -> tuple[Document, ...]:

@@ -125,6 +125,8 @@ class Adapter:
             raise InputError(
                 f"{weights} does not fit {folder / 'config.json'}; copy or train the adapter again."
             ) from None
+        if probes.keys() != {"probe.llm", "probe.encoder"}:
+            raise InputError(f"{weights} lacks its probes; copy or train the adapter again.")
         return cls(config, former.eval(), probes, folder)
 
     def save_pretrained(self, folder: str | os.PathLike[str], llm: PreTrainedModel | None = None) -> None:
@@ -246,7 +248,7 @@ def read_config(file: Path) -> AdapterConfig:
             plain_top_n=fields["plain_top_n"],
             training=fields["training"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, InputError) as error:
         raise InputError(f"{file} lacks or misnames a field ({error}); copy or train the adapter again.") from None
 
 

@@ -32,7 +32,6 @@ class FormerConfig:
     dropout: float = 0.1
     max_documents: int = 32
     slots: int = 1  # embeddings in front of each document; the paper has one
-    product_size: int = 0  # length of the query-document product x^q ⊙ x^d read beside the features; 0 = not read
     positions: bool = True
 
     def __post_init__(self) -> None:
@@ -62,7 +61,6 @@ class R2Former(nn.Module):
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.input = nn.Linear(count, config.hidden_size)
-        self.product = nn.Linear(config.product_size, config.hidden_size, bias=False) if config.product_size else None
         self.position = nn.Embedding(config.max_documents, config.hidden_size) if config.positions else None
         layer = nn.TransformerEncoderLayer(
             config.hidden_size, config.heads, config.feed_forward_size, config.dropout, batch_first=True
@@ -71,13 +69,12 @@ class R2Former(nn.Module):
         self.head = nn.Linear(config.hidden_size, 1)
         self.projection = nn.Linear(config.hidden_size, config.slots * config.llm_hidden_size)
 
-    def forward(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+    def forward(self, features: Tensor, mask: Tensor) -> FormerOutput:
         """Anchors and relevance of a batch of lists.
 
         Args:
             features: (batch, k, number of features), not standardised.
             mask: (batch, k), True for real documents; attention is hidden from padding only.
-            products: (batch, k, product_size), where the configuration reads them.
 
         Raises:
             InputError: k is greater than max_documents.
@@ -88,8 +85,6 @@ class R2Former(nn.Module):
                 f"{k} documents are more than this adapter's max_documents of {self.config.max_documents}."
             )
         hidden = self.input((features - self.mean) / self.deviation)
-        if self.product is not None and products is not None:
-            hidden = hidden + self.product(products)
         if self.position is not None:
             hidden = hidden + self.position.weight[:k]
         hidden = self.encoder(hidden, src_key_padding_mask=~mask)
@@ -100,7 +95,9 @@ class R2Former(nn.Module):
         """Takes mean and deviation of the training records' real documents; both become part of the adapter."""
         real = features[mask]
         self.mean.copy_(real.mean(dim=0))
-        self.deviation.copy_(real.std(dim=0, correction=0).clamp(min=1e-6))
+        deviation = real.std(dim=0, correction=0)
+        # A feature that never varied in training must not explode when it does.
+        self.deviation.copy_(deviation.where(deviation > 1e-6, torch.ones_like(deviation)))
 
     @torch.no_grad()
     def scale_anchors_to(self, embeddings: Tensor) -> None:
@@ -128,7 +125,7 @@ class RankTokens(nn.Module):
         self.config = config
         self.tokens = nn.Parameter(torch.zeros(config.max_documents, config.slots, config.llm_hidden_size))
 
-    def forward(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+    def forward(self, features: Tensor, mask: Tensor) -> FormerOutput:
         """Anchors by position alone; the arguments are those of R2Former."""
         batch, k = mask.shape
         return FormerOutput(features.new_zeros(batch, k), self.tokens[:k].expand(batch, -1, -1, -1))

@@ -43,12 +43,10 @@ class R2AGModel(nn.Module):
         """Where the LLM's embeddings are."""
         return next(self.llm.get_input_embeddings().parameters()).device
 
-    def describe(self, features: Tensor, mask: Tensor, products: Tensor | None = None) -> FormerOutput:
+    def describe(self, features: Tensor, mask: Tensor) -> FormerOutput:
         """Relevance logits and anchors of a batch of lists, in fp32 even under autocast (step 2)."""
         with torch.autocast(self.device.type, enabled=False):
-            output: FormerOutput = self.former(
-                features.to(self.device), mask.to(self.device), None if products is None else products.to(self.device)
-            )
+            output: FormerOutput = self.former(features.to(self.device), mask.to(self.device))
         return output
 
     def embed(

@@ -13,6 +13,10 @@ SUFFIXES = (".txt", ".md", ".markdown")
 MAX_FILE_BYTES = 50_000_000
 PASSAGE_WORDS = 120
 
+# Chinese and Japanese have no spaces: there each character counts as a word, and a sentence ends at its full stop.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
+
 
 def read_documents(paths: Sequence[Path]) -> list[Document]:
     """Passages of the files, and of all text and Markdown files in the folders, in the order of their names.
@@ -75,7 +79,7 @@ def _split(text: str) -> Iterator[str]:
     pieces = (piece for paragraph in re.split(r"\n\s*\n", text) for piece in _sentences(paragraph))
     current, count = list[str](), 0
     for piece in pieces:
-        words = len(piece.split())
+        words = len(_WORD.findall(piece))
         if current and count + words > PASSAGE_WORDS:
             yield " ".join(current)
             current, count = [], 0
@@ -87,11 +91,12 @@ def _split(text: str) -> Iterator[str]:
 
 def _sentences(paragraph: str) -> Iterable[str]:
     flat = " ".join(paragraph.split())
-    if len(flat.split()) <= PASSAGE_WORDS:
+    if len(_WORD.findall(flat)) <= PASSAGE_WORDS:
         return [flat] if flat else []
-    sentences = re.split(r"(?<=[.!?。！？])\s*(?=\S)", flat)
-    return [chunk for sentence in sentences for chunk in _chunks(sentence.split())]
+    return [chunk for sentence in _SENTENCE_END.split(flat) for chunk in _chunks(sentence)]
 
 
-def _chunks(words: list[str]) -> list[str]:
-    return [" ".join(words[start : start + PASSAGE_WORDS]) for start in range(0, len(words), PASSAGE_WORDS)]
+def _chunks(sentence: str) -> list[str]:
+    words = list(_WORD.finditer(sentence))
+    pieces = [words[start : start + PASSAGE_WORDS] for start in range(0, len(words), PASSAGE_WORDS)]
+    return [sentence[piece[0].start() : piece[-1].end()] for piece in pieces]

@@ -43,7 +43,7 @@ class TransformersEngine:
         Args:
             on_text: called with each new piece of text as it comes; for a batch of one.
         """
-        clock = _Clock(self.tokenizer, on_text)
+        clock = _Clock(self._text, on_text)
         started = time.perf_counter()
         ids = self._generate(mixed, max_new_tokens, clock)
         ended = time.perf_counter()
@@ -51,7 +51,7 @@ class TransformersEngine:
         clock.flush()
         return [
             Generation(
-                text=str(self.tokenizer.decode(row, skip_special_tokens=True)).strip(),
+                text=self._text(row),
                 completion_tokens=len(row),
                 prefill_ms=(first - started) * 1000,
                 decode_ms=(ended - first) * 1000,
@@ -78,6 +78,9 @@ class TransformersEngine:
         llm: Any = self.llm
         return cast("Tensor", llm.generate(inputs_embeds=mixed.embeddings, attention_mask=mixed.mask, **options))
 
+    def _text(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(self._until_stop(ids), skip_special_tokens=True)).strip()
+
     def _until_stop(self, ids: Sequence[int]) -> list[int]:
         for index, token in enumerate(ids):
             if token in self.stop_tokens:
@@ -88,9 +91,9 @@ class TransformersEngine:
 class _Clock(BaseStreamer):
     """Notes when the first token came, and hands on text whole words at a time."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, on_text: Callable[[str], None] | None) -> None:
+    def __init__(self, decode: Callable[[Sequence[int]], str], on_text: Callable[[str], None] | None) -> None:
         self.first_token: float | None = None
-        self._tokenizer = tokenizer
+        self._decode = decode
         self._on_text = on_text
         self._ids: list[int] = []
         self._handed_on = 0
@@ -106,7 +109,7 @@ class _Clock(BaseStreamer):
             return
         self.first_token = self.first_token or time.perf_counter()
         self._ids += value.flatten().tolist()
-        text = self._text()
+        text = self._decode(self._ids)
         # A character may be spread over several tokens; until it is whole, decoding ends in U+FFFD.
         if not text.endswith("\ufffd"):
             self._hand_on(text)
@@ -116,11 +119,7 @@ class _Clock(BaseStreamer):
 
     def flush(self) -> None:
         """Hands on what is left."""
-        if self._ids:
-            self._hand_on(self._text())
-
-    def _text(self) -> str:
-        return str(self._tokenizer.decode(self._ids, skip_special_tokens=True)).lstrip()
+        self._hand_on(self._decode(self._ids))
 
     def _hand_on(self, text: str) -> None:
         if self._on_text is not None and len(text) > self._handed_on:

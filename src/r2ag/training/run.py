@@ -73,6 +73,8 @@ def train(
     max_documents = adapter.config.former.max_documents
     if config.targets == "own":
         described["training"] = with_own_answers(described["training"], Reader(parts.llm, parts.tokenizer, adapter))
+        if not described["training"]:
+            raise InputError("The LLM answers no record correctly by itself, so its own answers can't be the targets.")
     sampler = ListSampler(described["training"], config, max_documents)
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity)
     adapter.former.standardise_by(features, mask)

@@ -124,6 +124,7 @@ def training_arguments(output: Path, options: dict[str, Any]) -> TrainingArgumen
         use_cpu=not torch.cuda.is_available(),
         label_names=["targets"],
         dataloader_num_workers=0,
+        restore_callback_states_from_checkpoint=True,  # early stopping counts on
         disable_tqdm=os.environ.get("R2AG_NO_PROGRESS") == "1",
         **options,
     )
