@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The shipped adapter, from record files to src/r2ag/pretrained: DATA=folder scripts/train_default_adapter.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+runs=runs/default
+.venv/bin/python scripts/train_default_encoder.py "$DATA" "$runs/encoder"
+.venv/bin/r2ag train \
+    --data "$DATA/nq-20-train.jsonl.gz:2" "$DATA/hotpotqa-train.jsonl.gz" "$DATA/musique-train.jsonl.gz:2" \
+    "$DATA/2wiki-train.jsonl.gz" "$DATA/nq-20-recon-train.jsonl.gz:0.2" \
+    --encoder-lora "$runs/encoder" --output "$runs/adapter" \
+    --slots 2 --documents 1-5 --max-prompt-tokens 600 --epochs 0.65 --seed 0
