@@ -2,8 +2,8 @@
 
     python scripts/train_default_encoder.py DATA_FOLDER OUTPUT_FOLDER
 
-The records that `r2ag train` holds back with seed 0 are held back here too. The easy reconstructed NQ records are cut to
-900, so that they don't drown the others.
+The records that `r2ag train` holds back with seed 0 are held back here too. The easy reconstructed NQ records are cut
+to 900, so that they don't drown the others.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
     folder = tmp_path_factory.mktemp("tiny")
     tokenizer = tiny_tokenizer("bytes", "chatml")
-    tiny_llm(vocabulary=len(tokenizer)).save_pretrained(folder / "llm")
+    random_llm = tiny_llm(vocabulary=len(tokenizer))
+    random_llm.config.max_position_embeddings = 1024  # rotary positions: the weights know no limit
+    random_llm.save_pretrained(folder / "llm")
     tokenizer.save_pretrained(folder / "llm")
     llm, loaded_tokenizer = load_llm(str(folder / "llm"))
     encoder = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(folder / "encoder")))

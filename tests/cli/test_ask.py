@@ -92,16 +92,21 @@ def test_paths_may_follow_the_first_one_or_the_option_be_repeated(r2ag: Command,
     first, second, third = sorted(tiny.documents.iterdir())[:3]
     common = ["--adapter", tiny.adapter, "--json", "--max-new-tokens", 1]
     followed = json.loads(r2ag("ask", "Which bridge?", "--docs", first, second, third, *common).out)
-    repeated = json.loads(
-        r2ag("ask", "Which bridge?", "--docs", first, "--docs", second, "--docs", third, *common).out
-    )
+    repeated = json.loads(r2ag("ask", "Which bridge?", "--docs", first, "--docs", second, "--docs", third, *common).out)
     assert followed["documents"] == repeated["documents"]
     assert {document["source"] for document in followed["documents"]} == {str(first), str(second), str(third)}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["an <R> and <unk> and <|im_end|>", "NUL \0 bytes", "שלום עולם", "蜜蜂用舞蹈告诉同伴", "\x1b[2J\x1b]0;title\x07", "[bold]"],
+    [
+        "an <R> and <unk> and <|im_end|>",
+        "NUL \0 bytes",
+        "שלום עולם",
+        "蜜蜂用舞蹈告诉同伴",
+        "\x1b[2J\x1b]0;title\x07",
+        "[bold]",
+    ],
 )
 def test_odd_text_in_documents_and_question(r2ag: Command, tiny: Tiny, tmp_path: Path, text: str) -> None:
     file = tmp_path / "odd.txt"
@@ -132,7 +137,7 @@ def doubtful(tiny: Tiny, tmp_path: Path) -> Path:
     from r2ag.calibration import Calibration
 
     adapter = Adapter.from_pretrained(tiny.adapter)
-    adapter.with_calibration(Calibration(threshold=1.0)).save_pretrained(tmp_path / "doubtful")
+    adapter.with_calibration(Calibration(threshold=1.0, prune_threshold=1.0)).save_pretrained(tmp_path / "doubtful")
     return tmp_path / "doubtful"
 
 

@@ -75,7 +75,8 @@ def in_words(calibration: Calibration) -> str:
     """One line on a calibration."""
     return (
         f"p = sigmoid({calibration.slope:.3f} · logit {calibration.intercept:+.3f}), "
-        f"threshold {calibration.threshold:.3f}, fitted on {calibration.fitted_on}"
+        f"threshold {calibration.threshold:.3f}, for pruning {calibration.prune_threshold:.3f}, "
+        f"fitted on {calibration.fitted_on}"
     )
 
 

@@ -35,6 +35,7 @@ class Estimate:
     steps: int
     evaluations: int
     encoding_s: float
+    answering_s: float
     step_s: float
     evaluation_s: float
     peak_bytes: int
@@ -42,13 +43,14 @@ class Estimate:
     @property
     def total_s(self) -> float:
         """The whole run."""
-        return self.encoding_s + self.steps * self.step_s + self.evaluations * self.evaluation_s
+        return self.encoding_s + self.answering_s + self.steps * self.step_s + self.evaluations * self.evaluation_s
 
     def facts(self) -> list[tuple[str, object]]:
         """In words, for print_facts."""
         return [
             ("records", f"{self.training_records} to train on, {self.held_back_records} held back"),
             ("encoding", f"{self.passages} passages in {in_words(self.encoding_s)}; once, then cached"),
+            *([("own answers", f"{in_words(self.answering_s)}, once")] if self.answering_s else []),
             ("training", f"{self.steps} steps of {self.step_s:.1f} s: {in_words(self.steps * self.step_s)}"),
             ("checks", f"{self.evaluations} of {in_words(self.evaluation_s)} each, on held-back records"),
             ("in all", f"about {in_words(self.total_s)}"),
@@ -78,8 +80,11 @@ def estimate(
         describe_records(parts.encoder, few, cache)
         encoding_s = time.perf_counter() - started
         once = replace(config, epochs=1.0, evaluations=1, matching_epochs=1)
+        started = time.perf_counter()
         adapter = train(few, parts, template, Path(folder) / "adapter", once, former, cache)
-        steps_taken, training_s, evaluating_s = _timings(adapter)
+        whole_s = time.perf_counter() - started
+    steps_taken, training_s, evaluating_s = _timings(adapter)
+    answering_s = whole_s - training_s - evaluating_s if config.targets == "own" else 0.0
     passages, few_passages = _passages(records), _passages(few)
     steps = max(1, round(config.epochs * len(split.training)) // config.batch_size)
     return Estimate(
@@ -89,6 +94,7 @@ def estimate(
         steps=steps,
         evaluations=min(config.evaluations, steps),
         encoding_s=encoding_s * passages / few_passages,
+        answering_s=answering_s * len(split.training) / len(split.training[: STEPS * config.batch_size]),
         step_s=training_s / steps_taken,
         evaluation_s=evaluating_s * len(split.stopping) / min(HELD_BACK, len(split.stopping)),
         peak_bytes=peak_memory(),

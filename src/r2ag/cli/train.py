@@ -22,6 +22,7 @@ from r2ag.training.config import TrainingConfig
 if TYPE_CHECKING:
     from r2ag.adapter import Adapter
     from r2ag.former import FormerConfig
+    from r2ag.prompting import PromptTemplate
     from r2ag.training.run import Parts
     from r2ag.types import Record
 
@@ -147,6 +148,7 @@ def train(
         parts, former = _load(llm, retriever, encoder_lora, slots)
         if most > former.max_documents:
             raise InputError(f"--documents is {documents}; an adapter takes at most {former.max_documents}.")
+        _check_prompts(records, parts, config, former)
         if dry_run:
             from r2ag.cli.dry_run import estimate
 
@@ -249,7 +251,26 @@ def _load(llm: str, retriever: str, encoder_lora: Path | None, slots: int) -> tu
     return Parts(model, tokenizer, encoder, llm), former
 
 
-def _template(config: TrainingConfig) -> Any:
+def _check_prompts(records: Sequence[Record], parts: Parts, config: TrainingConfig, former: FormerConfig) -> None:
+    """A prompt that can't be built would end the run in its midst: tries the longest list with the longest question."""
+    from r2ag.prompting import PromptBuilder
+    from r2ag.types import Document
+
+    window = int(getattr(parts.llm.config, "max_position_embeddings", 0) or config.max_prompt_tokens)
+    if config.max_prompt_tokens > window:
+        raise InputError(f"--max-prompt-tokens is {config.max_prompt_tokens}; this LLM reads at most {window}.")
+    longest = max((record.question for record in records), key=len)
+    builder = PromptBuilder(parts.tokenizer, _template(config), former.slots)
+    try:
+        builder.build(longest, [Document("text")] * former.max_documents, config.max_prompt_tokens)
+    except InputError:
+        raise InputError(
+            f"--max-prompt-tokens is {config.max_prompt_tokens}, too few for {former.max_documents} documents and the "
+            f"longest question ({len(longest)} characters); give more."
+        ) from None
+
+
+def _template(config: TrainingConfig) -> PromptTemplate:
     from r2ag.templates import R2AG, without_slots
 
     return without_slots(R2AG) if config.method == "raft" else R2AG

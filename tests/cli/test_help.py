@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from r2ag import __version__
+from tests.cli.conftest import Command
+
+COMMANDS = ("ask", "train", "train-encoder", "calibrate", "eval", "info")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_the_root_help_names_every_command(r2ag: Command, arguments: list[str]) -> None:
+    outcome = r2ag(*arguments)
+    assert outcome.status == 0
+    assert all(f" {command} " in outcome.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(r2ag: Command, command: str) -> None:
+    outcome = r2ag(command, "--help")
+    assert outcome.status == 0
+    assert "Examples:" in outcome.out
+    assert f"r2ag {command}" in outcome.out.split("Examples:")[1]
+
+
+def test_the_version(r2ag: Command) -> None:
+    assert r2ag("--version").out == f"r2ag {__version__}\n"
+
+
+@pytest.mark.parametrize("code", ["import r2ag", "from r2ag.cli import main; main(['ask', '--help'])"])
+def test_help_and_import_load_nothing_heavy(code: str) -> None:
+    check = "import sys; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    finished = subprocess.run([sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True, check=True)
+    assert finished.stderr == "[]\n"
+
+
+def test_help_takes_little_time() -> None:
+    def processor_seconds() -> float:
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "r2ag.cli", "--help"], capture_output=True, check=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(processor_seconds() for _ in range(3)) < 0.4
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from r2ag.cli import main; import sys\nsys.exit(main(['train', '--help']))"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+
+
+def test_ctrl_c_stops_quietly(r2ag: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("r2ag.corpus.read_documents", interrupted)
+    outcome = r2ag("ask", "Which bridge?", "--docs", ".")
+    assert (outcome.status, outcome.out, outcome.err) == (130, "", "Stopped.\n")
+
+
+def test_a_failure_is_one_sentence_with_a_way_to_more(r2ag: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*paths: object) -> None:
+        raise RuntimeError("the disk\nis full")
+
+    monkeypatch.setattr("r2ag.corpus.read_documents", failing)
+    outcome = r2ag("ask", "Which bridge?", "--docs", ".")
+    expected = "r2ag: The command failed (RuntimeError: the disk); set R2AG_TRACEBACK=1 to see where.\n"
+    assert (outcome.status, outcome.out, outcome.err) == (1, "", expected)
+    monkeypatch.setenv("R2AG_TRACEBACK", "1")
+    assert "Traceback" in r2ag("ask", "Which bridge?", "--docs", ".").err

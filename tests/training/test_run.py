@@ -1,0 +1,180 @@
+"""`train` from records to an adapter, whole: each method, repeated, interrupted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from r2ag.adapter import Adapter
+from r2ag.errors import InputError
+from r2ag.former import R2Former, RankTokens
+from r2ag.training import run as module
+from r2ag.training.run import train
+from r2ag.training.trainer import WEIGHTS
+from tests.tiny import tiny_adapter
+from tests.training.conftest import RUNS, SIZES, TEMPLATE, TINY, parts, record, tiny_run
+
+EVERY_RUN = pytest.mark.parametrize("name", RUNS)
+
+
+def weights(adapter: Adapter) -> dict[str, torch.Tensor]:
+    """All that was learned: R²-Former or tokens, and the LoRA."""
+    lora = {} if adapter.llm_lora is None else load_file(adapter.llm_lora / "adapter_model.safetensors")
+    return dict(adapter.former.state_dict()) | lora
+
+
+def assert_equal(one: Adapter, other: Adapter) -> None:
+    assert weights(one).keys() == weights(other).keys()
+    assert all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
+    assert one.config.calibration == other.config.calibration
+
+
+def losses(adapter: Adapter) -> dict[int, float]:
+    """Held-back loss by step."""
+    return {entry["step"]: entry["eval_loss"] for entry in adapter.config.training["history"] if "eval_loss" in entry}
+
+
+@EVERY_RUN
+def test_a_run_writes_an_adapter_that_has_learned(trained, name):
+    adapter = trained(name)
+    method = RUNS[name].get("method", "r2ag")
+    loaded = Adapter.from_pretrained(adapter.folder)
+    assert_equal(loaded, adapter)
+    assert loaded.config.method == method
+    assert isinstance(loaded.former, RankTokens if method == "learned-tokens" else R2Former)
+    assert (loaded.llm_lora is not None) == (name in ("raft", "r2ag with lora"))
+    start = parts()
+    fresh = tiny_adapter(start.llm, start.tokenizer, method=method, former=SIZES, template=TEMPLATE)
+    for learned in ("tokens",) if method == "learned-tokens" else ("head.weight", "input.weight"):
+        assert not torch.equal(loaded.former.state_dict()[learned], fresh.former.state_dict()[learned])
+    if loaded.llm_lora is not None:
+        assert all(tensor.abs().sum() > 0 for tensor in weights(loaded).values())  # B starts at 0
+    figures = loaded.config.training
+    assert figures["settings"]["method"] == method
+    assert figures["records"]["datasets"] == {"bridges": 40}
+    assert sum(figures["records"][part] for part in ("training", "stopping", "calibration", "threshold")) == 40
+    assert len(losses(loaded)) == 4
+    assert loaded.config.calibration.fitted_on.endswith("held-back records of bridges")
+
+
+def test_training_lowers_the_held_back_loss(trained):
+    first, *_, last = losses(trained("r2ag")).values()
+    assert last < first
+
+
+def test_the_log_has_both_losses(trained):
+    work = trained("r2ag").folder.with_name("adapter-run")
+    entries = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
+    steps = [entry for entry in entries if "language_loss" in entry]
+    assert steps
+    assert all(entry["loss"] > 0 and entry["matching_loss"] > 0 for entry in steps)
+    assert (work / "loss.png").stat().st_size > 1000
+
+
+@EVERY_RUN
+def test_a_checkpoint_holds_the_trainable_parts_only(trained, name):
+    work = trained(name).folder.with_name("adapter-run")
+    checkpoint = max(work.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+    tensors = load_file(checkpoint / WEIGHTS)
+    llm = [key for key in tensors if ".llm." in key]
+    assert all("lora_" in key for key in llm)
+    assert bool(llm) == (name in ("raft", "r2ag with lora"))
+    assert any(".former." in key for key in tensors)
+    size = sum(tensor.numel() * 4 for tensor in tensors.values())
+    heaviest = {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.stat().st_size > size + 20_000}
+    assert set(heaviest) <= {"optimizer.pt"}
+    assert sum(heaviest.values()) < 2 * size + 50_000  # two moments of what learns
+
+
+@pytest.mark.parametrize("name", ["r2ag", "r2ag with lora"])
+def test_the_llm_itself_does_not_change(tmp_path, name):
+    start = parts()
+    before = {key: tensor.clone() for key, tensor in start.llm.state_dict().items()}
+    tiny_run(tmp_path / "adapter", start, **RUNS[name], epochs=0.5)
+    after = {key.replace(".base_layer", ""): tensor for key, tensor in start.llm.state_dict().items()}
+    assert all(torch.equal(after[key], tensor) for key, tensor in before.items())
+
+
+def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
+    assert_equal(tiny_run(tmp_path / "again"), trained("r2ag"))
+    other = tiny_run(tmp_path / "other", seed=1)
+    assert not torch.equal(other.former.head.weight, trained("r2ag").former.head.weight)
+
+
+class Killed(Exception):
+    """Stands for what ends a process."""
+
+
+def kill_after_saves(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    class Killing(module.LossLog):
+        saves = 0
+
+        def on_step_begin(self, *arguments: Any, **options: Any) -> None:
+            if self.saves == count:
+                raise Killed
+
+        def on_save(self, *arguments: Any, **options: Any) -> None:
+            self.saves += 1
+
+    monkeypatch.setattr(module, "LossLog", Killing)
+
+
+def interrupted_run(output: Path, monkeypatch: pytest.MonkeyPatch, saves: int, **changes: Any) -> Adapter:
+    with monkeypatch.context() as patched:
+        kill_after_saves(patched, saves)
+        with pytest.raises(Killed):
+            tiny_run(output, **changes)
+    assert not output.exists()
+    return tiny_run(output, resume=True, **changes)
+
+
+@EVERY_RUN
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, name, tmp_path, monkeypatch):
+    resumed = interrupted_run(tmp_path / "adapter", monkeypatch, saves=2, **RUNS[name])
+    assert_equal(resumed, trained(name))
+    assert losses(resumed) == losses(trained(name))
+
+
+def test_a_resumed_run_stops_as_early(tmp_path, monkeypatch):
+    worsening = {"learning_rate": 0.5, "evaluations": 6, "patience": 2}
+    whole = tiny_run(tmp_path / "whole", **worsening)
+    assert len(losses(whole)) < 6
+    resumed = interrupted_run(tmp_path / "resumed", monkeypatch, saves=2, **worsening)
+    assert losses(resumed) == losses(whole)
+    assert_equal(resumed, whole)
+
+
+def test_reading_several_lists_at_once_learns_the_same(tmp_path, monkeypatch):
+    """With unequal lists, some of which have no prompt; without dropout, which draws other numbers."""
+    settings = {"epochs": 0.5, "contrast": 0.3}
+    monkeypatch.setattr(module.FormerConfig, "dropout", 0.0, raising=False)
+    sizes = module.replace(SIZES, dropout=0.0)
+    records = [record(number) for number in range(40)]
+    found = []
+    for size in (1, 4):
+        config = module.replace(TINY, micro_batch_size=size, **settings)
+        found.append(train(records, parts(), TEMPLATE, tmp_path / str(size), config, sizes))
+    one, four = (weights(adapter) for adapter in found)
+    assert all(torch.allclose(tensor, four[name], atol=1e-4) for name, tensor in one.items())
+
+
+def test_too_few_records_are_refused(tmp_path):
+    with pytest.raises(InputError, match="1 records are too few"):
+        train([record(0)], parts(), TEMPLATE, tmp_path / "adapter", TINY, SIZES)
+
+
+def test_there_must_be_something_to_resume(tmp_path):
+    with pytest.raises(InputError, match="adapter-run holds no checkpoint to resume from"):
+        tiny_run(tmp_path / "adapter", resume=True)
+
+
+def test_own_answers_need_an_llm_that_answers(tmp_path):
+    with pytest.raises(InputError, match="The LLM answers no record correctly by itself"):
+        tiny_run(tmp_path / "adapter", targets="own")
+
+
