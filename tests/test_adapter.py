@@ -251,7 +251,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, monkeypatch, name):
 
 def test_a_file_is_no_adapter(tmp_path):
     (tmp_path / "adapter.bin").write_text("")
-    with pytest.raises(InputError, match="There is no adapter folder .*adapter.bin"):
+    with pytest.raises(InputError, match=r"There is no adapter folder .*adapter\.bin"):
         Adapter.from_pretrained(tmp_path / "adapter.bin")
 
 
@@ -302,7 +302,9 @@ def wider() -> PreTrainedModel:
     ],
 )
 def test_another_llm_is_refused(adapter, llm, kind, message):
-    with pytest.raises(InputError, match=f"{message}.*; use tiny-llm, or train an adapter for this LLM with r2ag train"):
+    with pytest.raises(
+        InputError, match=f"{message}.*; use tiny-llm, or train an adapter for this LLM with r2ag train"
+    ):
         adapter.check_llm(llm(), tiny_tokenizer(kind))
 
 
@@ -319,7 +321,7 @@ def test_another_encoder_is_refused(adapter, tmp_path):
         for weight in other.model.parameters():
             weight += 0.5 * weight.std() * torch.randn_like(weight) if weight.numel() > 1 else 0
     for stranger in (other, tiny_encoder("dot")):
-        with pytest.raises(InputError, match="come from the encoder tiny-encoder .* gives other vectors"):
+        with pytest.raises(InputError, match=r"come from the encoder tiny-encoder .* gives other vectors"):
             adapter.check_encoder(stranger)
 
 

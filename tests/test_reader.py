@@ -97,7 +97,9 @@ def test_without_assessment_and_slots_reading_is_plain_rag(reader):
     (reading,) = reader.read([ranked(3)], None, 12, template=PLAIN)
     ids = torch.tensor([reading.prompt.ids])
     with torch.no_grad():
-        written = reader.model.llm.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12)[0, ids.shape[1] :]
+        written = reader.model.llm.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12)[
+            0, ids.shape[1] :
+        ]
     assert reading.generation.text == reader.tokenizer.decode(written, skip_special_tokens=True).strip()
     assert reading.prompt.slots == ((), (), ())
 

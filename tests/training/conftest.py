@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,13 @@ def record(number: int, documents: int = 4) -> Record:
     )
 
 
-def described(records: list[Record]) -> list[DescribedRecord]:
-    return [DescribedRecord(r, ranked) for r, ranked in zip(records, describe_records(tiny_encoder(), records), strict=True)]
+RECORDS = [record(number) for number in range(40)]
+
+
+def described(records: Sequence[Record]) -> list[DescribedRecord]:
+    """Records with the tiny encoder's vectors."""
+    lists = describe_records(tiny_encoder(), records)
+    return [DescribedRecord(one, ranked) for one, ranked in zip(records, lists, strict=True)]
 
 
 def parts() -> Parts:
@@ -68,8 +73,7 @@ def tiny_run(output: Path, start: Parts | None = None, resume: bool = False, **c
     """Trains on forty records; `changes` are TrainingConfig's."""
     config = replace(TINY, **changes)
     template = WITHOUT_SLOTS if config.method == "raft" else TEMPLATE
-    records = [record(number) for number in range(40)]
-    return train(records, start or parts(), template, output, config, SIZES, resume=resume)
+    return train(RECORDS, start or parts(), template, output, config, SIZES, resume=resume)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from r2ag.former import R2Former
+from r2ag.model import R2AGModel, matching_loss
+from r2ag.prompting import PromptBuilder
+from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
+from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
+from tests.training.conftest import SIZES, TEMPLATE
+
+TOKENIZER = tiny_tokenizer("bytes", "chatml")
+LENGTHS = (3, 1, 4)
+
+
+@pytest.fixture
+def model() -> R2AGModel:
+    llm = tiny_llm(vocabulary=len(TOKENIZER)).requires_grad_(False)
+    former = R2Former(SIZES)
+    former.scale_anchors_to(llm.get_input_embeddings()(torch.arange(len(TOKENIZER))))
+    return R2AGModel(llm, former).eval()
+
+
+def batch(*answered: bool) -> dict[str, Any]:
+    """Lists of LENGTHS documents, those with an answer where `answered` says so."""
+    builder = PromptBuilder(TOKENIZER, TEMPLATE)
+    mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
+    prompts = [builder.build("Which bridge?", some_documents(count), 400) for count in LENGTHS]
+    return {
+        "features": torch.randn(*mask.shape, 3).masked_fill(~mask[..., None], 0.0),
+        "mask": mask,
+        "relevant": torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]),
+        "prompts": [prompt if yes else None for prompt, yes in zip(prompts, answered, strict=True)],
+        "targets": [
+            builder.target(answer) if yes else []
+            for answer, yes in zip(("1471", "a", "in 1400"), answered, strict=True)
+        ],
+    }
+
+
+def language_losses(model: R2AGModel, inputs: dict[str, Any], features: torch.Tensor) -> torch.Tensor:
+    anchors = model.describe(features, inputs["mask"]).anchors
+    return model.language_loss(inputs["prompts"], anchors, inputs["targets"])
+
+
+@torch.no_grad()
+def test_the_loss_is_the_sum_of_both(model):
+    inputs = batch(True, True, True)
+    losses = TrainingModel(model)(**inputs)
+    logits = model.describe(inputs["features"], inputs["mask"]).logits
+    matching = matching_loss(logits, inputs["relevant"], inputs["mask"]).mean()
+    language = language_losses(model, inputs, inputs["features"]).mean()
+    torch.testing.assert_close(losses["matching_loss"], matching)
+    torch.testing.assert_close(losses["language_loss"], language)
+    torch.testing.assert_close(losses["loss"], matching + language)
+
+
+@torch.no_grad()
+def test_lists_without_a_prompt_train_matching_alone(model):
+    whole, part = batch(True, True, True), batch(True, False, True)
+    part["features"] = whole["features"]
+    losses = TrainingModel(model)(**part)
+    language = language_losses(model, whole, whole["features"])[[0, 2]]
+    torch.testing.assert_close(losses["language_loss"], language.mean())
+    # Of all the lists, so that micro-batches of any size add up to the same.
+    torch.testing.assert_close(losses["loss"], losses["matching_loss"] + language.sum() / 3)
+
+
+def test_without_any_prompt_the_llm_is_not_read(model, monkeypatch):
+    monkeypatch.setattr(model, "llm", None)
+    monkeypatch.setattr(type(model), "device", torch.device("cpu"))
+    losses = TrainingModel(model, contrast=1.0)(**batch(False, False, False))
+    assert losses["language_loss"].isnan()
+    assert torch.equal(losses["loss"], losses["matching_loss"])
+    losses["loss"].backward()
+    assert all(parameter.grad is not None for parameter in model.former.parameters())
+    assert (model.former.projection.weight.grad == 0).all()
+    assert (model.former.head.weight.grad != 0).any()
+
+
+@torch.no_grad()
+def test_the_contrast_is_a_margin_over_permuted_features(model):
+    inputs = batch(True, True, True)
+    features = inputs["features"]
+    permuted = features.clone()
+    for row, length in enumerate(LENGTHS):
+        for document in range(length):
+            permuted[row, document] = features[row, (document - 1) % length]
+    own, others = language_losses(model, inputs, features), language_losses(model, inputs, permuted)
+    assert own[1] == others[1]  # one document has no other's features
+    margins = torch.stack([max(CONTRAST_MARGIN + a - b, torch.tensor(0.0)) for a, b in zip(own, others, strict=True)])
+    without, with_contrast = (TrainingModel(model, contrast)(**inputs)["loss"] for contrast in (0.0, 0.7))
+    torch.testing.assert_close(with_contrast - without, 0.7 * margins.mean(), atol=1e-5, rtol=1e-5)
