@@ -142,10 +142,12 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, name, tmp_p
 
 
 def test_a_resumed_run_stops_as_early(tmp_path, monkeypatch):
-    worsening = {"learning_rate": 0.5, "evaluations": 6, "patience": 2}
+    worsening = {"learning_rate": 3.0, "evaluations": 8, "patience": 2}
     whole = tiny_run(tmp_path / "whole", **worsening)
-    assert len(losses(whole)) < 6
-    resumed = interrupted_run(tmp_path / "resumed", monkeypatch, saves=2, **worsening)
+    found = list(losses(whole).values())
+    best = found.index(min(found))
+    assert len(found) == best + 3 < 8
+    resumed = interrupted_run(tmp_path / "resumed", monkeypatch, saves=best + 2, **worsening)  # patience half gone
     assert losses(resumed) == losses(whole)
     assert_equal(resumed, whole)
 

@@ -45,5 +45,7 @@ def replaced(target: Path) -> Iterator[Path]:
             target.rename(old)
         new.rename(target)
     finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

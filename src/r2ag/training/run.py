@@ -184,7 +184,7 @@ def _trainer(
 
     wrapped = TrainingModel(model, config.contrast)
     steps = max(1, len(lists) // config.batch_size)
-    every = max(1, steps // config.evaluations)
+    every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
     options: dict[str, Any] = {
         "max_steps": steps,
         "per_device_train_batch_size": config.micro_batch_size,
