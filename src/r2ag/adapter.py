@@ -100,7 +100,7 @@ class Adapter:
         described, vectors = identify_encoder(encoder)
         module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
         module.scale_anchors_to(embedding_rows(llm, 4096))
-        probes = {"probe.llm": rows, "probe.encoder": vectors}
+        probes = {"probe.llm": rows.half(), "probe.encoder": vectors.half()}
         return cls(AdapterConfig(method, identity, described, former, template), module, probes)
 
     @classmethod

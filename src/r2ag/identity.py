@@ -130,4 +130,4 @@ def _probe_encoder(encoder: FeatureEncoder) -> Tensor:
 def _median_cosine(rows: Tensor, stored: Tensor) -> float:
     if rows.shape != stored.shape:
         return 0.0
-    return float(torch.nn.functional.cosine_similarity(rows, stored, dim=-1).median())
+    return float(torch.nn.functional.cosine_similarity(rows, stored.float(), dim=-1).median())
