@@ -118,7 +118,7 @@ class Pipeline:
         k: int | None = None,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         abstain: bool = True,
-        prune: bool = False,
+        prune: bool = True,
         system: str | None = None,
         history: Sequence[Turn] = (),
         on_text: Callable[[str], None] | None = None,

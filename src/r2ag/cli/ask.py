@@ -43,8 +43,8 @@ def ask(
     ] = None,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="The longest answer, in tokens.")] = 64,
     prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="Let the LLM read only documents that pass for relevant.")
-    ] = False,
+        bool, typer.Option("--prune/--no-prune", help="Let the LLM read only documents that are worth reading.")
+    ] = True,
     abstain: Annotated[
         bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
     ] = True,
