@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -235,6 +235,8 @@ def read_config(file: Path) -> AdapterConfig:
     if version != FORMAT_VERSION:
         raise InputError(f"{file} has format_version {version}, this r2ag reads {FORMAT_VERSION}; upgrade r2ag.")
     try:
+        if fields["method"] not in get_args(Method):
+            raise InputError(f"unknown method {fields['method']!r}")
         former = FormerConfig(**{**fields["former"], "features": tuple(fields["former"]["features"])})
         llm = LLMIdentity(**{**fields["llm"], "probe_tokens": tuple(fields["llm"]["probe_tokens"])})
         return AdapterConfig(

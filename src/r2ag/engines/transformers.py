@@ -66,7 +66,8 @@ class TransformersEngine:
             "max_new_tokens": max_new_tokens,
             "eos_token_id": self.stop_tokens,
             "pad_token_id": self.stop_tokens[0],
-            # An LLM's own generation_config may sample; greedy decoding must not warn of what it ignores.
+            # An LLM's own generation_config may sample or penalise; neither belongs to greedy decoding.
+            "repetition_penalty": 1.0,
             "temperature": None,
             "top_p": None,
             "top_k": None,
