@@ -13,8 +13,8 @@ help: ## what there is to make
 demo: $(INSTALLED) ## answers on the sample documents, R²AG beside plain RAG
 	@samples=$$($(BIN)/python -c "from r2ag.samples import documents_folder; print(documents_folder())") && \
 	for question in \
-		"Who made the first italic letters for Aldus Manutius?" \
-		"Which country drinks the most coffee per person?"; do \
+		"Who invented the paper coffee filter?" \
+		"How many hearts does an octopus have?"; do \
 		$(BIN)/r2ag ask "$$question" --docs "$$samples" --k 5 --compare || exit; \
 	done
 
