@@ -2,9 +2,12 @@
 
     features (k × 3) ─ standardise ─ linear (+ positions) ─ Transformer encoder ─▶ H (k × h₁)
                                                   H ─┬─ head ───────▶ relevance logits (k)
+                                                     │                   ┆ probability × direction
                                                      └─ projection ─▶ E^R (k × slots × h₂)
 
-All of it computes in fp32 whatever the LLM's dtype.
+All of it computes in fp32 whatever the LLM's dtype. The dotted line is ours, not the paper's, and off by default: the
+head's probability moves E^R along one learned direction, so that training can show the LLM first what an anchor of a
+surely relevant document looks like (gold labels as probabilities) and then the head's own, less sure ones.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class FormerConfig:
     max_documents: int = 32
     slots: int = 1  # embeddings in front of each document; the paper has one
     positions: bool = True
+    relevance_direction: bool = False  # the head's probability moves E^R along a learned direction
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
@@ -68,13 +72,17 @@ class R2Former(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.head = nn.Linear(config.hidden_size, 1)
         self.projection = nn.Linear(config.hidden_size, config.slots * config.llm_hidden_size)
+        size = config.slots, config.llm_hidden_size
+        self.direction = nn.Parameter(torch.zeros(size)) if config.relevance_direction else None
 
-    def forward(self, features: Tensor, mask: Tensor) -> FormerOutput:
+    def forward(self, features: Tensor, mask: Tensor, relevance: Tensor | None = None) -> FormerOutput:
         """Anchors and relevance of a batch of lists.
 
         Args:
             features: (batch, k, number of features), not standardised.
             mask: (batch, k), True for real documents; attention is hidden from padding only.
+            relevance: (batch, k) probabilities that move E^R in place of the head's own, which stand where it is NaN;
+                gold labels in training's curriculum and in the upper bound. Read only with `relevance_direction`.
 
         Raises:
             InputError: k is greater than max_documents.
@@ -89,7 +97,14 @@ class R2Former(nn.Module):
             hidden = hidden + self.position.weight[:k]
         hidden = self.encoder(hidden, src_key_padding_mask=~mask)
         anchors = self.projection(hidden).unflatten(-1, (self.config.slots, self.config.llm_hidden_size))
-        return FormerOutput(self.head(hidden).squeeze(-1), anchors)
+        logits = self.head(hidden).squeeze(-1)
+        if self.direction is not None:
+            # L_QDM alone teaches the head: were the answer's loss to move it, its logits would stop being relevance.
+            probability = logits.detach().sigmoid()
+            if relevance is not None:
+                probability = relevance.to(probability).where(~relevance.isnan().to(probability.device), probability)
+            anchors = anchors + probability[..., None, None] * self.direction
+        return FormerOutput(logits, anchors)
 
     def standardise_by(self, features: Tensor, mask: Tensor) -> None:
         """Takes mean and deviation of the training records' real documents; both become part of the adapter."""
@@ -112,6 +127,8 @@ class R2Former(nn.Module):
         deviation = embeddings.float().std(dim=0).mean()
         nn.init.normal_(self.projection.weight, std=float(deviation) / self.config.hidden_size**0.5)
         self.projection.bias.copy_(embeddings.float().mean(dim=0).repeat(self.config.slots))
+        if self.direction is not None:
+            nn.init.normal_(self.direction, std=float(deviation))
 
 
 class RankTokens(nn.Module):
@@ -125,7 +142,7 @@ class RankTokens(nn.Module):
         self.config = config
         self.tokens = nn.Parameter(torch.zeros(config.max_documents, config.slots, config.llm_hidden_size))
 
-    def forward(self, features: Tensor, mask: Tensor) -> FormerOutput:
+    def forward(self, features: Tensor, mask: Tensor, relevance: Tensor | None = None) -> FormerOutput:
         """Anchors by position alone; the arguments are those of R2Former."""
         batch, k = mask.shape
         return FormerOutput(features.new_zeros(batch, k), self.tokens[:k].expand(batch, -1, -1, -1))

@@ -43,10 +43,11 @@ class R2AGModel(nn.Module):
         """Where the LLM's embeddings are."""
         return next(self.llm.get_input_embeddings().parameters()).device
 
-    def describe(self, features: Tensor, mask: Tensor) -> FormerOutput:
-        """Relevance logits and anchors of a batch of lists, in fp32 even under autocast (step 2)."""
+    def describe(self, features: Tensor, mask: Tensor, relevance: Tensor | None = None) -> FormerOutput:
+        """Relevance logits and anchors of a batch of lists, in fp32 even under autocast (step 2; see R2Former)."""
+        given = None if relevance is None else relevance.to(self.device)
         with torch.autocast(self.device.type, enabled=False):
-            output: FormerOutput = self.former(features.to(self.device), mask.to(self.device))
+            output: FormerOutput = self.former(features.to(self.device), mask.to(self.device), given)
         return output
 
     def embed(

@@ -61,11 +61,14 @@ class Reader:
         self.context_window = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
 
     @torch.inference_mode()
-    def assess(self, lists: Sequence[RankedList], permutation: Tensor | None = None) -> Assessment:
+    def assess(
+        self, lists: Sequence[RankedList], permutation: Tensor | None = None, relevance: Tensor | None = None
+    ) -> Assessment:
         """Steps 1 and 2 for lists of any lengths from 1 to max_documents.
 
         Args:
             permutation: (batch, k) document indices; each document is given the features of another one (a control).
+            relevance: (batch, k) what moves E^R in place of the head's probabilities (an upper bound; see R2Former).
 
         Raises:
             InputError: a list is empty or longer than the adapter's max_documents.
@@ -76,7 +79,7 @@ class Reader:
         if permutation is not None:
             features = features.gather(1, permutation[..., None].expand_as(features))
         described = time.perf_counter()
-        output = self.model.describe(features, mask)
+        output = self.model.describe(features, mask, relevance)
         logits = output.logits.float().cpu()
         ended = time.perf_counter()
         calibration = self.adapter.config.calibration

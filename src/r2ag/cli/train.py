@@ -97,6 +97,12 @@ def train(
     documents: Annotated[
         str, typer.Option(metavar="LO-HI", help="Documents a list, drawn at random.")
     ] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
+    relevance_direction: Annotated[
+        bool, typer.Option("--relevance-direction", help="The relevance head's probability moves the embeddings too.")
+    ] = False,
+    gold_relevance: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs the former.")
+    ] = DEFAULT.gold_relevance,
     contrast: Annotated[
         float, typer.Option(min=0.0, help="Weight of answering better with true features than with permuted ones.")
     ] = DEFAULT.contrast,
@@ -133,6 +139,7 @@ def train(
         max_prompt_tokens=max_prompt_tokens,
         fewest_documents=fewest,
         most_documents=most,
+        gold_relevance=gold_relevance,
         contrast=contrast,
         without_relevant=without_relevant,
         feature_dropout=feature_dropout,
@@ -145,7 +152,8 @@ def train(
     records = _records(files, limit, config)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
-        parts, former = _load(llm, retriever, encoder_lora, slots)
+        parts, former = _load(llm, retriever, encoder_lora)
+        former = replace(former, slots=slots, relevance_direction=relevance_direction)
         if most > former.max_documents:
             raise InputError(f"--documents is {documents}; an adapter takes at most {former.max_documents}.")
         _check_prompts(records, parts, config, former)
@@ -238,7 +246,7 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
     return records
 
 
-def _load(llm: str, retriever: str, encoder_lora: Path | None, slots: int) -> tuple[Parts, FormerConfig]:
+def _load(llm: str, retriever: str, encoder_lora: Path | None) -> tuple[Parts, FormerConfig]:
     from r2ag.encoder import FeatureEncoder
     from r2ag.former import FormerConfig
     from r2ag.models import load_llm
@@ -247,7 +255,7 @@ def _load(llm: str, retriever: str, encoder_lora: Path | None, slots: int) -> tu
     encoder = FeatureEncoder.from_pretrained(retriever, encoder_lora)
     model, tokenizer = load_llm(llm)
     embeddings: Any = model.get_input_embeddings()
-    former = FormerConfig(llm_hidden_size=int(embeddings.weight.shape[1]), slots=slots)
+    former = FormerConfig(llm_hidden_size=int(embeddings.weight.shape[1]))
     return Parts(model, tokenizer, encoder, llm), former
 
 

@@ -41,12 +41,15 @@ def load_llm(
     with loading("LLM", name, source):
         from transformers import AutoConfig, AutoTokenizer
 
+        from r2ag.models.cpu import make_fast_on_cpu
+
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         _refuse_unsuitable(config, name)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         if getattr(tokenizer, "backend_tokenizer", None) is None:
             raise InputError(f"The LLM {name} has no fast tokenizer (tokenizer.json); choose a model that has one.")
         model = _load_weights(source, name, dtype or preferred_dtype(device), device)
+        make_fast_on_cpu(model)
     return model, cast("PreTrainedTokenizerFast", tokenizer)
 
 

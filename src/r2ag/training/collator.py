@@ -32,12 +32,16 @@ class Collator:
         relevant = torch.zeros(mask.shape)
         for row, drawn in enumerate(lists):
             relevant[row, : len(drawn.ranked)] = torch.tensor([float(bool(d.relevant)) for d in drawn.ranked.documents])
+        # NaN: the head's own probability.
+        given = [[drawn.gold_relevance] for drawn in lists]
+        relevance = relevant.masked_fill(~torch.tensor(given), torch.nan)
         prompts, targets = [], []
         for drawn in lists:
             prompt = self._prompt(drawn) if drawn.answer is not None else None
             prompts.append(prompt)
             targets.append(self.builder.target(drawn.answer) if prompt is not None and drawn.answer else [])
-        return {"features": features, "mask": mask, "relevant": relevant, "prompts": prompts, "targets": targets}
+        tensors = {"features": features, "mask": mask, "relevant": relevant, "relevance": relevance}
+        return tensors | {"prompts": prompts, "targets": targets}
 
     def _prompt(self, drawn: TrainingList) -> Prompt | None:
         prompt = self.builder.build(drawn.ranked.question, drawn.ranked.documents, self.max_prompt_tokens)

@@ -33,6 +33,7 @@ class TrainingList:
     ranked: RankedList
     answer: str | None
     drop_features: bool = False
+    gold_relevance: bool = False  # E^R is moved by the gold labels instead of the head's probabilities
 
 
 class ListSampler:
@@ -117,11 +118,14 @@ class TrainingLists(Dataset[TrainingList]):
         return self.length
 
     def __getitem__(self, position: int) -> TrainingList:
-        count = len(self.sampler.records)
+        count, config = len(self.sampler.records), self.sampler.config
         epoch, place = divmod(position, count)
         order = list(range(count))
-        random.Random(f"{self.sampler.config.seed}:{epoch}").shuffle(order)
-        return self.sampler.draw(order[place], epoch)
+        random.Random(f"{config.seed}:{epoch}").shuffle(order)
+        drawn = self.sampler.draw(order[place], epoch)
+        # The curriculum: from gold labels at the start to the head's own probabilities half-way.
+        share = config.gold_relevance * max(0.0, 1 - 2 * position / self.length)
+        return replace(drawn, gold_relevance=random.Random(f"{config.seed}:{position}:gold").random() < share)
 
 
 def _irrelevant(document: Document) -> Document:

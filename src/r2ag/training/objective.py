@@ -30,14 +30,16 @@ class TrainingModel(nn.Module):
         features: Tensor,
         mask: Tensor,
         relevant: Tensor,
+        relevance: Tensor,
         prompts: Sequence[Prompt | None],
         targets: Sequence[Sequence[int]],
     ) -> dict[str, Tensor]:
         """Losses of a batch: `loss`, `matching_loss`, `language_loss` (each a scalar, fp32).
 
+        `relevant` are the gold labels that L_QDM learns, `relevance` what moves E^R (see R2Former), both (batch, k).
         A record whose prompt is None trains the matching loss alone; `language_loss` is NaN where no record has one.
         """
-        output = self.model.describe(features, mask)
+        output = self.model.describe(features, mask, relevance)
         matching = matching_loss(output.logits, relevant.to(output.logits.device), mask.to(output.logits.device)).mean()
         rows = [row for row, prompt in enumerate(prompts) if prompt is not None]
         if not rows:
@@ -52,7 +54,8 @@ class TrainingModel(nn.Module):
         language = self.model.language_loss(read, output.anchors[rows], wanted)
         loss = matching + language.sum() / len(prompts)
         if self.contrast:
-            permuted = self.model.describe(_rolled(features, mask), mask).anchors[rows]
+            rolled = _rolled(features, mask), mask, _rolled(relevance[..., None], mask)[..., 0]
+            permuted = self.model.describe(*rolled).anchors[rows]
             worse = self.model.language_loss(read, permuted, wanted)
             loss = loss + self.contrast * torch.relu(CONTRAST_MARGIN + language - worse).sum() / len(prompts)
         return {"loss": loss, "matching_loss": matching.detach(), "language_loss": language.detach().mean()}

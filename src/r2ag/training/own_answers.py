@@ -6,27 +6,69 @@ learned is which documents to follow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from r2ag.evaluation.metrics import acc
 from r2ag.reader import Reader
 from r2ag.templates import plain_template
 from r2ag.training.lists import DescribedRecord
+from r2ag.types import RankedList
 
 
-def with_own_answers(
-    records: Sequence[DescribedRecord], reader: Reader, max_new_tokens: int = 64
-) -> list[DescribedRecord]:
-    """The records that the frozen LLM answers correctly from their relevant documents alone, with those answers."""
-    template = plain_template(reader.adapter.config.plain_prompt)
-    kept = []
-    for described in records:
-        relevant = [i for i, document in enumerate(described.ranked.documents) if document.relevant]
-        if not relevant:
-            continue
-        reading = reader.read([described.ranked.reordered(relevant)], None, max_new_tokens, template=template)[0]
-        text = reading.generation.text
-        if reading.generation.completion_tokens < max_new_tokens and acc(text, described.record.answers):
-            kept.append(replace(described, record=replace(described.record, answers=(text,))))
-    return kept
+@dataclass(frozen=True)
+class OwnAnswers:
+    """What the frozen LLM answers from relevant documents alone; every answer is kept in `file` as soon as it is given.
+
+    A stopped run continues there, and a second run on the same records asks nothing.
+    """
+
+    reader: Reader
+    file: Path
+    max_new_tokens: int = 48
+    batch_size: int = 8
+
+    def to(self, records: Sequence[DescribedRecord]) -> list[DescribedRecord]:
+        """The records that the LLM answers correctly, and to the end, with those answers in place of the gold ones."""
+        answers = self._stored()
+        missing = {self._key(one): self._relevant(one) for one in records if self._key(one) not in answers}
+        with self.file.open("a", encoding="utf-8") as lines:
+            for key, answer in self._ask({key: ranked for key, ranked in missing.items() if len(ranked)}):
+                answers[key] = answer
+                lines.write(json.dumps([key, answer]) + "\n")
+                lines.flush()
+        return [
+            replace(one, record=replace(one.record, answers=(text,)))
+            for one in records
+            if (text := answers.get(self._key(one))) and acc(text, one.record.answers)
+        ]
+
+    def _ask(self, lists: dict[str, RankedList]) -> Iterator[tuple[str, str]]:
+        """Answers as they come, shortest prompts first so that a batch pads little; empty where one did not end."""
+        template = plain_template(self.reader.adapter.config.plain_prompt)
+        order = sorted(lists, key=lambda key: sum(len(document.text) for document in lists[key].documents))
+        for start in range(0, len(order), self.batch_size):
+            keys = order[start : start + self.batch_size]
+            batch = [lists[key] for key in keys]
+            for key, reading in zip(
+                keys, self.reader.read(batch, None, self.max_new_tokens, template=template), strict=True
+            ):
+                ended = reading.generation.completion_tokens < self.max_new_tokens
+                yield key, reading.generation.text if ended else ""
+
+    def _stored(self) -> dict[str, str]:
+        if not self.file.is_file():
+            return {}
+        lines = self.file.read_text(encoding="utf-8").split("\n")
+        # What follows the last line break was cut off by a kill.
+        return dict(json.loads(line) for line in lines[:-1])
+
+    @staticmethod
+    def _key(described: DescribedRecord) -> str:
+        return f"{described.record.id}\t{described.record.question}"
+
+    @staticmethod
+    def _relevant(described: DescribedRecord) -> RankedList:
+        return described.ranked.reordered([i for i, d in enumerate(described.ranked.documents) if d.relevant])

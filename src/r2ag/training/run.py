@@ -26,7 +26,7 @@ from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
 from r2ag.training.objective import TrainingModel
-from r2ag.training.own_answers import with_own_answers
+from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
 from r2ag.training.trainer import KeepLLMInEvaluation, LossLog, R2AGTrainer, training_arguments
 from r2ag.types import Record
@@ -72,8 +72,9 @@ def train(
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
     if config.targets == "own":
-        described["training"] = with_own_answers(described["training"], Reader(parts.llm, parts.tokenizer, adapter))
-        if not described["training"]:
+        own = OwnAnswers(Reader(parts.llm, parts.tokenizer, adapter), work / "own-answers.jsonl")
+        described |= {name: own.to(described[name]) for name in ("training", "stopping")}
+        if not described["training"] or not described["stopping"]:
             raise InputError("The LLM answers no record correctly by itself, so its own answers can't be the targets.")
     sampler = ListSampler(described["training"], config, max_documents)
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity)

@@ -21,6 +21,7 @@ METHODS = {
     "learned-tokens": "learned_tokens",
     "r2ag": "r2ag",
     "r2ag-permuted": "r2ag",
+    "r2ag-gold": "r2ag",
     "r2ag+prune": "r2ag",
     "r2ag+top": "r2ag",
     "r2ag+abstain": "r2ag",

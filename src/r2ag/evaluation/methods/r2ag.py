@@ -1,6 +1,7 @@
 """R²AG and its variants.
 
-`r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag+prune` reads the
+`r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag-gold` is told the
+gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction. `r2ag+prune` reads the
 documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N
 most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that.
 `r2ag+raft` has an LLM that was trained with it.
@@ -45,6 +46,7 @@ class R2AG:
     choose: Choice
     permutation_seed: int | None = None
     encoder: FeatureEncoder | None = None
+    told_labels: bool = False
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """Lists without anything to read are abstained from."""
@@ -52,7 +54,7 @@ class R2AG:
             lists = [self.encoder.describe(ranked.question, ranked.documents) for ranked in lists]
         started = time.perf_counter()
         permutation = None if self.permutation_seed is None else derangements(lists, self.permutation_seed)
-        assessment = self.reader.assess(lists, permutation)
+        assessment = self.reader.assess(lists, permutation, gold_labels(lists) if self.told_labels else None)
         keep = [self.choose(probabilities) for probabilities in assessment.probabilities]
         readings = self._read(lists, assessment, keep)
         seconds = (time.perf_counter() - started) / len(lists)
@@ -86,6 +88,12 @@ def derangements(lists: Sequence[RankedList], seed: int) -> Tensor:
     longest = max(len(ranked) for ranked in lists)
     rows = [_cycle(len(ranked), random.Random(f"{seed}:{ranked.question}")) for ranked in lists]
     return torch.tensor([[*row, *range(len(row), longest)] for row in rows])
+
+
+def gold_labels(lists: Sequence[RankedList]) -> Tensor:
+    """1 for relevant documents, else 0, (batch, k)."""
+    labels = [torch.tensor([float(bool(document.relevant)) for document in ranked.documents]) for ranked in lists]
+    return torch.nn.utils.rnn.pad_sequence(labels, batch_first=True)
 
 
 def _cycle(length: int, generator: random.Random) -> list[int]:
@@ -132,7 +140,8 @@ def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int
     settings = bench.base_settings() | bench.encoder_settings(spec.folder) | adapter_settings(reader.adapter)
     settings |= {"method": [spec.base, spec.argument], "permutation_seed": permutation_seed}
     encoder = bench.own_encoder(spec.folder)
-    return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, encoder)
+    told = spec.base == "r2ag-gold"
+    return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, encoder, told)
 
 
 def create(spec: Spec, bench: Bench) -> R2AG:
@@ -148,5 +157,7 @@ def create(spec: Spec, bench: Bench) -> R2AG:
         )
     if spec.base == "r2ag+raft" and adapter.llm_lora is None:
         raise InputError(f"The method {spec} needs an adapter with a LoRA of the LLM, as {spec.base}=ADAPTER_FOLDER.")
+    if spec.base == "r2ag-gold" and not adapter.config.former.relevance_direction:
+        raise InputError(f"The method {spec} needs an adapter that was trained with --relevance-direction.")
     choose = _choice(spec, adapter.config.calibration)
     return with_anchors(spec, bench, choose, bench.seed if spec.base == "r2ag-permuted" else None)

@@ -1,0 +1,84 @@
+"""What torch does slowly on CPUs in bfloat16, done faster; benchmarks/attention.py measures it.
+
+torch's fused attention multiplies bfloat16 without the CPU's instructions for it, so that at 600 tokens attention takes
+half of a training step. Plain matrix products over blocks of queries use them, and skip what causality hides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+CAUSAL_BLOCKS = "r2ag_causal_blocks"
+BLOCK = 256  # queries at a time: 128 to 256 were fastest for 350 to 1,500 tokens
+
+
+def make_fast_on_cpu(llm: PreTrainedModel) -> None:
+    """Sets block-wise attention and a copy-free head; leaves alone what is not bfloat16, on a CPU, with "sdpa"."""
+    on_cpu = llm.device.type == "cpu" and llm.dtype == torch.bfloat16
+    if not on_cpu or llm.config._attn_implementation != "sdpa":
+        return
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(CAUSAL_BLOCKS, causal_blocks)
+    AttentionMaskInterface.register(CAUSAL_BLOCKS, sdpa_mask)
+    llm.set_attn_implementation(CAUSAL_BLOCKS)
+    head = llm.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(_packed)
+
+
+def causal_blocks(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Causal attention, block after block of queries, in transformers' attention interface.
+
+    Args:
+        query: (batch, heads, queries, size); the queries are the last of the keys.
+        key, value: (batch, key heads, keys, size); heads are a multiple of the key heads.
+        attention_mask: (batch, 1, queries, keys), True where a query may look; None is causal.
+
+    Returns:
+        (batch, queries, heads, size), and no weights.
+    """
+    queries, size = query.shape[2:]
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    transposed = (key * (size**-0.5 if scaling is None else scaling)).transpose(-1, -2)
+    before = key.shape[2] - queries
+    blocks = []
+    for start in range(0, queries, BLOCK):
+        stop = min(queries, start + BLOCK)
+        seen = before + stop
+        scores = query[:, :, start:stop] @ transposed[..., :seen]
+        visible = _causal(scores, before + start) if attention_mask is None else attention_mask[..., start:stop, :seen]
+        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, dim=-1)
+        if module.training and dropout:
+            weights = nn.functional.dropout(weights, dropout)
+        blocks.append(weights @ value[:, :, :seen])
+    return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _causal(scores: Tensor, before: int) -> Tensor:
+    return torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril(before)
+
+
+def _packed(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The last positions cut out of a batch keep the strides of the whole, and torch then copies the head's weights."""
+    hidden = inputs[0]
+    return (hidden.flatten(0, -2).unflatten(0, hidden.shape[:-1]), *inputs[1:])
