@@ -112,3 +112,28 @@ def test_anchors_start_where_the_llms_own_embeddings_are(scale):
     anchors = former(*unequal_batch([8] * 50, 8)).anchors
     away = anchors.reshape(-1, 48) - embeddings.mean(dim=0)
     assert away.pow(2).mean().sqrt().item() == pytest.approx(scale, rel=0.3)
+
+
+def test_the_heads_probability_moves_the_anchors_along_the_direction():
+    former = small_former(relevance_direction=True)
+    former.scale_anchors_to(torch.randn(100, 24))
+    features, mask = unequal_batch([4, 2], 4)
+    output = former(features, mask)
+    probability = torch.rand(2, 4)
+    moved = former(features, mask, probability)
+    assert former.direction is not None
+    expected = output.anchors + (probability - output.logits.sigmoid())[..., None, None] * former.direction
+    torch.testing.assert_close(moved.anchors[mask], expected[mask])
+    assert torch.equal(moved.logits, output.logits)
+    unknown = torch.full((2, 4), torch.nan)
+    assert torch.equal(former(features, mask, unknown).anchors, output.anchors)
+
+
+def test_the_answers_loss_moves_the_head_only_through_the_list():
+    """L_QDM alone teaches the head itself, so that its logits stay a relevance."""
+    former = small_former(relevance_direction=True)
+    former.scale_anchors_to(torch.randn(100, 24))
+    former(*unequal_batch([4], 4)).anchors.square().sum().backward()
+    assert former.head.weight.grad is None
+    assert former.direction is not None
+    assert former.direction.grad is not None

@@ -86,12 +86,13 @@ def test_evaluation_as_json_and_as_a_table(r2ag: Command, tiny: Tiny, tmp_path: 
     assert (tmp_path / "figures" / "results.json").is_file()
 
 
-def test_choosing_a_prompt(r2ag: Command, tiny: Tiny) -> None:
-    common = ["--data", tiny.records, "--adapter", tiny.adapter, "--limit", 1, "--max-new-tokens", 1, "--k", 2]
-    outcome = r2ag("eval", *common, "--choose-prompt")
+def test_choosing(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    common = ["--data", tiny.records, "--adapter", tiny.adapter, "--limit", 1, "--max-new-tokens", 1]
+    outcome = r2ag("choose", *common, "--families", "one-shot,few-shot-plain", "--output", tmp_path / "chosen")
     assert outcome.status == 0, outcome.err
     assert "few-shot-plain" in outcome.out
-    assert outcome.out.count("best") == 2
+    assert outcome.out.count("best") == 3
+    assert "one-shot" in (tmp_path / "chosen" / "config.json").read_text()
 
 
 def test_info_tells_of_an_adapter(r2ag: Command, tiny: Tiny) -> None:

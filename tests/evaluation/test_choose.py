@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from r2ag.errors import InputError
-from r2ag.evaluation.choose import choose_prompt
+from r2ag.evaluation.choose import choose
 from r2ag.evaluation.methods import Prediction
 from r2ag.evaluation.methods.rag import Rag
 from r2ag.types import RankedList
@@ -30,21 +30,23 @@ def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_best_family_then_its_best_top_n(parts: Parts) -> None:
     records, lists = several(4)
     families = ("question-last", "short-answer", "one-shot")
-    choice = choose_prompt(records, lists, parts.reader(), families=families, top_ns=(2, 3, 4))
+    choice = choose(records, lists, parts.reader(), families=families, top_ns=(2, 3, 4), thresholds=(0.5, 0.9))
     assert (choice.family, choice.top_n, choice.records) == ("short-answer", 3, 4)
     assert choice.family_acc == {"question-last": 0.25, "short-answer": 0.75, "one-shot": 0.25}
     assert choice.top_n_acc == {2: 0.25, 3: 1.0, 4: 1.0}
+    assert list(choice.prune_acc) == [0.5, 0.9]
     config = choice.applied(parts.adapter().config)
     assert (config.plain_prompt, config.plain_top_n) == ("short-answer", 3)
+    assert config.calibration.prune_threshold == choice.prune_threshold
 
 
 @pytest.mark.usefixtures("_scripted")
 def test_the_earlier_of_equals_wins(parts: Parts) -> None:
     records, lists = several(4)
-    choice = choose_prompt(records, lists, parts.reader(), families=("one-shot", "few-shot"), top_ns=(2, 1))
+    choice = choose(records, lists, parts.reader(), families=("one-shot", "few-shot"), top_ns=(2, 1))
     assert (choice.family, choice.top_n) == ("one-shot", 2)
 
 
 def test_nothing_to_choose_from(parts: Parts) -> None:
     with pytest.raises(InputError, match="nothing to choose from"):
-        choose_prompt([], [], parts.reader())
+        choose([], [], parts.reader())

@@ -42,6 +42,13 @@ def test_lists_of_unequal_length_become_one_batch():
     assert [target[-1] for target in batch["targets"]] == [end, end]
 
 
+def test_the_curriculum_gives_labels_for_probabilities():
+    lists = [ranked(list(some_documents(count))) for count in (2, 4)]
+    batch = collate(TrainingList(lists[0], "1400"), TrainingList(lists[1], "in 1400", gold_relevance=True))
+    assert batch["relevance"][0].isnan().all()
+    assert torch.equal(batch["relevance"][1], batch["relevant"][1])
+
+
 def test_lists_without_an_answer_have_no_prompt():
     own = ranked(list(some_documents(2)))
     batch = collate(TrainingList(own, None), TrainingList(own, "1400"))

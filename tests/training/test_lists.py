@@ -163,3 +163,14 @@ def test_an_epoch_holds_every_record_once_in_its_own_order(records):
 def test_settings_that_contradict_each_other_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         TrainingConfig(**changes)
+
+
+def test_the_curriculum_starts_with_labels_and_ends_half_way(records):
+    lists = TrainingLists(sampler(records, gold_relevance=1.0), epochs=10)
+    told = [lists[position].gold_relevance for position in range(len(lists))]
+    half = len(told) // 2
+    assert all(told[:5])
+    assert 0.3 < sum(told[:half]) / half < 0.7
+    assert not any(told[half:])
+    assert told == [lists[position].gold_relevance for position in range(len(lists))]
+    assert not any(drawn.gold_relevance for drawn in TrainingLists(sampler(records), epochs=1))

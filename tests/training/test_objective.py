@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,12 @@ LENGTHS = (3, 1, 4)
 
 @pytest.fixture
 def model() -> R2AGModel:
+    return tiny_model()
+
+
+def tiny_model(**changes: Any) -> R2AGModel:
     llm = tiny_llm(vocabulary=len(TOKENIZER)).requires_grad_(False)
-    former = R2Former(SIZES)
+    former = R2Former(replace(SIZES, **changes))
     former.scale_anchors_to(llm.get_input_embeddings()(torch.arange(len(TOKENIZER))))
     return R2AGModel(llm, former).eval()
 
@@ -33,6 +38,7 @@ def batch(*answered: bool) -> dict[str, Any]:
         "features": torch.randn(*mask.shape, 3).masked_fill(~mask[..., None], 0.0),
         "mask": mask,
         "relevant": torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]),
+        "relevance": torch.full(mask.shape, torch.nan),
         "prompts": [prompt if yes else None for prompt, yes in zip(prompts, answered, strict=True)],
         "targets": [
             builder.target(answer) if yes else []
@@ -94,3 +100,17 @@ def test_the_contrast_is_a_margin_over_permuted_features(model):
     margins = torch.stack([max(CONTRAST_MARGIN + a - b, torch.tensor(0.0)) for a, b in zip(own, others, strict=True)])
     without, with_contrast = (TrainingModel(model, contrast)(**inputs)["loss"] for contrast in (0.0, 0.7))
     torch.testing.assert_close(with_contrast - without, 0.7 * margins.mean(), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_contrast_permutes_given_relevance_too():
+    model = tiny_model(relevance_direction=True)
+    inputs = batch(True, True, True)
+    given = torch.tensor([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    seen: list[torch.Tensor] = []
+    describe = model.describe
+    model.describe = lambda *arguments: seen.append(arguments[2]) or describe(*arguments)
+    TrainingModel(model, contrast=1.0)(**(inputs | {"relevance": given}))
+    assert torch.equal(seen[0], given)
+    for row, length in enumerate(LENGTHS):
+        assert seen[1][row, :length].tolist() == given[row, :length].roll(1).tolist()

@@ -19,6 +19,7 @@ import typer
 from r2ag import __version__
 from r2ag.cli.ask import ask
 from r2ag.cli.calibrate import calibrate
+from r2ag.cli.choose import choose
 from r2ag.cli.eval import evaluate
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
@@ -83,11 +84,15 @@ _command(
     "r2ag calibrate --data ours.jsonl --adapter my-adapter --output our-adapter",
 )
 _command(
+    "choose",
+    choose,
+    "r2ag choose --data held-back.jsonl --adapter my-adapter --output chosen",
+)
+_command(
     "eval",
     evaluate,
     "r2ag eval --data nq-test.jsonl.gz --methods rag,r2ag --limit 200",
     "r2ag eval --data nq-test.jsonl.gz --methods rag-topn,r2ag,r2ag+prune --output figures",
-    "r2ag eval --data nq-train.jsonl.gz --choose-prompt --limit 100",
 )
 _command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
 

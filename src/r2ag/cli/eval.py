@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from r2ag.cli.options import AdapterName, Limit, Llm, MoreFiles, Retriever, Seed
-from r2ag.cli.output import clean, console, libraries_to_stderr, note, print_facts, print_json
+from r2ag.cli.output import clean, console, libraries_to_stderr, note, print_json
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.evaluation.choose import PromptChoice
     from r2ag.pipeline import Pipeline
 
 
@@ -66,16 +65,12 @@ def evaluate(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
     batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every two methods.")] = False,
-    choose: Annotated[
-        bool,
-        typer.Option("--choose-prompt", help="Find plain RAG's best prompt and number of documents instead."),
-    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Compare methods of answering on records, with 95 % intervals.
 
     Acc is 1 where a gold answer stands in the prediction. All methods read the same lists and have the same limit of
-    new tokens. --choose-prompt belongs on training records, never on a test.
+    new tokens.
     """
     from r2ag.evaluation.methods import parse_methods
 
@@ -97,11 +92,8 @@ def evaluate(
             "max_new_tokens": max_new_tokens,
             "batch_size": batch_size,
         }
-        if choose:
-            _print_choice(_choose(files, limit, pipeline, options), as_json, stdout)
-        else:
-            found = _run(files, names, limit, all_pairs, pipeline, options)
-            _print_results(found, as_json, stdout)
+        found = _run(files, names, limit, all_pairs, pipeline, options)
+        _print_results(found, as_json, stdout)
 
 
 def _check_files(files: Sequence[Path], output: Path | None) -> None:
@@ -142,41 +134,6 @@ def _run(
             progress=progress,
             **options,
         )
-
-
-def _choose(files: Sequence[Path], limit: int | None, pipeline: Pipeline, options: dict[str, Any]) -> PromptChoice:
-    from r2ag.cli.progress import MethodProgress
-    from r2ag.evaluation.choose import choose_prompt
-    from r2ag.evaluation.run import sample_records
-    from r2ag.records.vectors import describe_records
-
-    records = [record for file in files for record in sample_records(file, limit, options["seed"])]
-    lists = describe_records(pipeline.encoder, records)
-    with MethodProgress() as progress:
-        return choose_prompt(records, lists, pipeline.reader, pipeline.encoder, progress=progress, **options)
-
-
-def _print_choice(choice: PromptChoice, as_json: bool, stdout: TextIO) -> None:
-    if as_json:
-        print_json(
-            {
-                "records": choice.records,
-                "plain_prompt": choice.family,
-                "plain_top_n": choice.top_n,
-                "family_acc": dict(choice.family_acc),
-                "top_n_acc": {str(n): acc for n, acc in choice.top_n_acc.items()},
-            },
-            stdout,
-        )
-        return
-    print(f"Acc of plain RAG on {choice.records} records, with each prompt on the whole list:\n", file=stdout)
-    print_facts([(name, _marked(acc, name == choice.family)) for name, acc in choice.family_acc.items()], stdout)
-    print(f"\nWith {choice.family} on the top n documents:\n", file=stdout)
-    print_facts([(str(n), _marked(acc, n == choice.top_n)) for n, acc in choice.top_n_acc.items()], stdout)
-
-
-def _marked(acc: float, best: bool) -> str:
-    return f"{acc:.3f}{'  best' if best else ''}"
 
 
 def _print_results(found: dict[str, Any], as_json: bool, stdout: TextIO) -> None:

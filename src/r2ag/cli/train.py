@@ -84,6 +84,9 @@ def train(
     epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
     learning_rate: Annotated[float, typer.Option(help="Of AdamW, falling linearly.")] = DEFAULT.learning_rate,
     batch_size: Annotated[int, typer.Option(min=1, help="Lists a step.")] = DEFAULT.batch_size,
+    matching_epochs: Annotated[
+        int, typer.Option(min=0, help="Of relevance alone before the LLM is read; takes seconds.")
+    ] = DEFAULT.matching_epochs,
     slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 1,
     order: Annotated[
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
@@ -134,6 +137,7 @@ def train(
         epochs=_positive(epochs, "--epochs"),
         learning_rate=_positive(learning_rate, "--learning-rate"),
         batch_size=batch_size,
+        matching_epochs=matching_epochs,
         order=order.value,
         targets=targets.value,
         max_prompt_tokens=max_prompt_tokens,

@@ -1,4 +1,8 @@
-"""The strongest plain RAG that an LLM can do: its prompt family and number of documents, chosen on training records."""
+"""What an adapter remembers of its LLM, chosen on held-back records.
+
+That is the strongest plain RAG that it can do (prompt family and number of documents), and the probability below which
+R²AG leaves a document out.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from r2ag.adapter import AdapterConfig
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Spec
+from r2ag.evaluation.methods import create_method, parse_methods
+from r2ag.evaluation.methods.base import Method, Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.rag import Rag, plain_rag
+from r2ag.evaluation.methods.rag import plain_rag
 from r2ag.evaluation.metrics import acc
 from r2ag.evaluation.ordering import Order
 from r2ag.evaluation.run import Progress, evaluate
@@ -24,24 +29,33 @@ if TYPE_CHECKING:
     from r2ag.reader import Reader
 
 TOP_NS = (1, 2, 3, 4, 5)
+THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True)
-class PromptChoice:
-    """What plain RAG does best, with the Acc of everything that was tried on `records` training records."""
+class Choice:
+    """What answers best, with the Acc of everything that was tried on `records` training records.
+
+    `prune_threshold` is None where the adapter tells no relevance.
+    """
 
     family: str
     top_n: int
+    prune_threshold: float | None
     family_acc: Mapping[str, float]
     top_n_acc: Mapping[int, float]
+    prune_acc: Mapping[float, float]
     records: int
 
     def applied(self, config: AdapterConfig) -> AdapterConfig:
         """An adapter's configuration with this choice."""
-        return replace(config, plain_prompt=self.family, plain_top_n=self.top_n)
+        chosen = replace(config, plain_prompt=self.family, plain_top_n=self.top_n)
+        if self.prune_threshold is None:
+            return chosen
+        return replace(chosen, calibration=replace(config.calibration, prune_threshold=self.prune_threshold))
 
 
-def choose_prompt(
+def choose(
     records: Sequence[Record],
     lists: Sequence[RankedList],
     reader: Reader,
@@ -49,18 +63,18 @@ def choose_prompt(
     *,
     families: Sequence[str] = tuple(PLAIN_FAMILIES),
     top_ns: Sequence[int] = TOP_NS,
+    thresholds: Sequence[float] = THRESHOLDS,
     k: int | None = None,
     order: Order = "encoder",
     seed: int = 0,
-    max_new_tokens: int = 32,
     output: Path | None = None,
+    max_new_tokens: int = 32,
     batch_size: int = 1,
     progress: Progress | None = None,
-) -> PromptChoice:
-    """Tries each family on whole lists, then the best one on each list's top n; the earlier of equals wins.
+) -> Choice:
+    """The family with the highest Acc on whole lists, its best number of documents, and the best pruning threshold.
 
-    Args:
-        records: of training data, never of a test.
+    Of equals the one named first wins. `k` and what follows are those of `evaluate`.
 
     Raises:
         InputError: there is nothing to try, or a family is unknown.
@@ -71,7 +85,7 @@ def choose_prompt(
     options: dict[str, Any] = {"k": k, "order": order, "seed": seed, "output": output}
     options |= {"batch_size": batch_size, "progress": progress}
 
-    def accuracies(methods: Sequence[Rag]) -> list[float]:
+    def accuracies(methods: Sequence[Method]) -> list[float]:
         answers = evaluate(records, lists, methods, **options).predictions
         return [
             fmean(acc(p.text, record.answers) for p, record in zip(answers[method.name], records, strict=True))
@@ -84,4 +98,9 @@ def choose_prompt(
     shortened = [plain_rag(Spec.parse(f"rag-topn:{n}"), family, bench, n) for n in top_ns]
     top_n_acc = dict(zip(top_ns, accuracies(shortened), strict=True))
     top_n = max(top_n_acc, key=lambda n: top_n_acc[n])
-    return PromptChoice(family, top_n, family_acc, top_n_acc, len(records))
+    prune_acc: dict[float, float] = {}
+    if reader.adapter.config.method == "r2ag":
+        specs = parse_methods([f"r2ag+prune:{threshold}" for threshold in thresholds])
+        prune_acc = dict(zip(thresholds, accuracies([create_method(spec, bench) for spec in specs]), strict=True))
+    threshold = max(prune_acc, key=lambda value: prune_acc[value]) if prune_acc else None
+    return Choice(family, top_n, threshold, family_acc, top_n_acc, prune_acc, len(records))

@@ -1,10 +1,10 @@
 """R²AG and its variants.
 
 `r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag-gold` is told the
-gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction. `r2ag+prune` reads the
-documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N
-most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that.
-`r2ag+raft` has an LLM that was trained with it.
+gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction.
+`r2ag+prune` reads the documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or
+more, `r2ag+top:N` the N most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the
+threshold for that. `r2ag+raft` has an LLM that was trained with it.
 """
 
 from __future__ import annotations

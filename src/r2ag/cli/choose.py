@@ -1,0 +1,96 @@
+"""`r2ag choose`: plain RAG's prompt and number of documents, and the pruning threshold, from held-back records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from r2ag.cli.folders import check_output
+from r2ag.cli.options import Limit, MoreFiles, Seed
+from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.evaluation.choose import Choice
+
+
+def choose(
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="FILE…", help="Records that no training saw; never a test.", show_default=False),
+    ],
+    adapter: Annotated[
+        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the adapter with the choices is written.", show_default=False)
+    ],
+    more: MoreFiles = None,
+    families: Annotated[
+        str, typer.Option(metavar="NAME,…", help="The prompt families to try.", show_default="all")
+    ] = "",
+    limit: Limit = None,
+    seed: Seed = 0,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep all answers there; a stopped run continues.", show_default="nowhere"),
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
+) -> None:
+    """Choose what an adapter remembers of its LLM: plain RAG's best prompt and number of documents, and what to prune.
+
+    Evaluation compares R²AG with the strongest plain RAG that these records find, so they must be none that a test
+    uses. Each choice is the one with the highest Acc.
+    """
+    files = [*data, *(more or [])]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"There is no file {file}; check --data.")
+    folder = check_output(output, "model.safetensors")
+    with libraries_to_stderr() as stdout:
+        note("Loading the models …")
+        options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
+        if families:
+            options["families"] = tuple(families.split(","))
+        choice = _choose(files, adapter, folder, limit, seed, options)
+        _print(choice, folder, stdout)
+
+
+def _choose(
+    files: list[Path], adapter: str, folder: Path, limit: int | None, seed: int, options: dict[str, Any]
+) -> Choice:
+    from r2ag.cli.progress import MethodProgress
+    from r2ag.evaluation.choose import choose as choose_on
+    from r2ag.evaluation.run import sample_records
+    from r2ag.pipeline import Pipeline
+    from r2ag.records.vectors import describe_records
+
+    pipeline = Pipeline.from_pretrained(adapter)
+    records = [record for file in files for record in sample_records(file, limit, seed)]
+    cache = None if options["output"] is None else options["output"] / "vectors"
+    lists = describe_records(pipeline.encoder, records, cache)
+    with MethodProgress() as progress:
+        choice = choose_on(records, lists, pipeline.reader, pipeline.encoder, seed=seed, progress=progress, **options)
+    chosen = pipeline.reader.adapter
+    chosen.config = choice.applied(chosen.config)
+    chosen.save_pretrained(folder)
+    return choice
+
+
+def _print(choice: Choice, folder: Path, stdout: TextIO) -> None:
+    print(f"Acc on {choice.records} records: plain RAG with each prompt on the whole list", file=stdout)
+    print_facts(_marked(choice.family_acc, choice.family), stdout)
+    print(f"\nwith {choice.family} on the top n documents", file=stdout)
+    print_facts(_marked(choice.top_n_acc, choice.top_n), stdout)
+    if choice.prune_acc:
+        print("\nR²AG that reads what has at least this probability", file=stdout)
+        print_facts(_marked(choice.prune_acc, choice.prune_threshold), stdout)
+    print(f"\nwritten: {folder}", file=stdout)
+
+
+def _marked(accuracies: Mapping[Any, float], best: object) -> list[tuple[str, object]]:
+    return [(str(tried), f"{acc:.3f}{'  best' if tried == best else ''}") for tried, acc in accuracies.items()]

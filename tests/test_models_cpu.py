@@ -1,0 +1,63 @@
+"""Block-wise attention gives what the LLM's own attention gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from r2ag.models import cpu
+from tests.tiny import LLMS, VOCABULARY, tiny_llm
+
+
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch):
+    monkeypatch.setattr(cpu, "BLOCK", 7)
+    AttentionInterface.register(cpu.CAUSAL_BLOCKS, cpu.causal_blocks)
+    AttentionMaskInterface.register(cpu.CAUSAL_BLOCKS, sdpa_mask)
+
+
+@pytest.mark.parametrize("family", [family for family in LLMS if family != "gemma2"])  # soft caps: eager alone
+@pytest.mark.parametrize("padding", [0, 5])
+def test_blocks_equal_sdpa(family, padding):
+    llm = tiny_llm(family)
+    ids = torch.randint(3, VOCABULARY, (2, 40))
+    mask = torch.ones_like(ids)
+    mask[0, :padding] = 0
+    inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
+    with torch.no_grad():
+        expected = llm(**inputs).logits
+        llm.set_attn_implementation(cpu.CAUSAL_BLOCKS)
+        found = llm(**inputs).logits
+    torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-4, rtol=1e-4)
+
+
+def test_generation_with_a_cache_is_equal():
+    llm = tiny_llm()
+    embeddings = llm.get_input_embeddings()(torch.randint(3, VOCABULARY, (1, 30)))
+    options = {"inputs_embeds": embeddings, "max_new_tokens": 12, "do_sample": False}
+    expected = llm.generate(**options)
+    llm.set_attn_implementation(cpu.CAUSAL_BLOCKS)
+    assert torch.equal(llm.generate(**options), expected)
+
+
+def test_gradients_equal_sdpa():
+    llm = tiny_llm()
+    embeddings = llm.get_input_embeddings()(torch.randint(3, VOCABULARY, (1, 30))).detach().requires_grad_()
+    gradients = []
+    for attention in ("sdpa", cpu.CAUSAL_BLOCKS):
+        llm.set_attn_implementation(attention)
+        gradients += torch.autograd.grad(llm(inputs_embeds=embeddings).logits.square().sum(), embeddings)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-3, rtol=1e-3)
+
+
+def test_only_bfloat16_on_a_cpu_is_changed():
+    llm = tiny_llm()
+    cpu.make_fast_on_cpu(llm)
+    assert llm.config._attn_implementation == "sdpa"
+    llm = llm.to(torch.bfloat16)
+    cpu.make_fast_on_cpu(llm)
+    assert llm.config._attn_implementation == cpu.CAUSAL_BLOCKS
+    logits = llm(inputs_embeds=torch.randn(2, 9, 32, dtype=torch.bfloat16), logits_to_keep=3).logits
+    assert logits.shape == (2, 3, VOCABULARY)
