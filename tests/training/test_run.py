@@ -180,6 +180,15 @@ def test_there_must_be_something_to_resume(tmp_path):
         tiny_run(tmp_path / "adapter", resume=True)
 
 
+def test_a_run_goes_on_with_its_own_settings_alone(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        kill_after_saves(patched, 1)
+        with pytest.raises(KilledError):
+            tiny_run(tmp_path / "adapter")
+    with pytest.raises(InputError, match=r"adapter-run was started with learning_rate = 0.001, not 0.5"):
+        tiny_run(tmp_path / "adapter", resume=True, learning_rate=0.5)
+
+
 def test_own_answers_need_an_llm_that_answers(tmp_path):
     with pytest.raises(InputError, match="The LLM answers no record correctly by itself"):
         tiny_run(tmp_path / "adapter", targets="own")

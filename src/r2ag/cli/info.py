@@ -11,7 +11,7 @@ from r2ag import __version__
 from r2ag.cli.calibrate import in_words
 from r2ag.cli.options import AdapterName
 from r2ag.cli.output import libraries_to_stderr, print_facts
-from r2ag.cli.train import loss_facts
+from r2ag.cli.training_facts import loss_facts
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:

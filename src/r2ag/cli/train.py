@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ from r2ag.cli.folders import check_output
 from r2ag.cli.options import Limit, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.requirements import need_training
+from r2ag.cli.training_facts import training_facts
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 from r2ag.training.config import TrainingConfig
@@ -192,34 +193,6 @@ def document_range(argument: str) -> tuple[int, int]:
     if not low.isdecimal() or (dash and not high.isdecimal()):
         raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
     return int(low), int(high if dash else low)
-
-
-def training_facts(adapter: Adapter, work: Path) -> list[tuple[str, object]]:
-    """What a finished run tells: the losses on held-back records, the calibration, and where things are."""
-    calibration = adapter.config.calibration
-    return [
-        *loss_facts(adapter.config.training),
-        ("probability", f"sigmoid({calibration.slope:.3f} · logit {calibration.intercept:+.3f})"),
-        ("threshold", f"{calibration.threshold:.3f}, from {calibration.fitted_on}"),
-        ("adapter", adapter.folder),
-        ("log, checkpoints", work),
-    ]
-
-
-def loss_facts(training: Mapping[str, Any]) -> list[tuple[str, object]]:
-    """Records and held-back losses of a run, as far as an adapter tells them."""
-    records = training.get("records", {})
-    evaluated = [entry for entry in training.get("history", ()) if "eval_loss" in entry]
-    facts: list[tuple[str, object]] = []
-    if "training" in records:
-        held_back = sum(records.get(part, 0) for part in ("stopping", "calibration", "threshold"))
-        names = ", ".join(records.get("datasets", {}))
-        facts.append(("records", f"{records['training']} to train on, {held_back} held back ({names})"))
-    if evaluated:
-        best = min(evaluated, key=lambda entry: float(entry["eval_loss"]))
-        facts.append(("held-back loss", " → ".join(f"{float(entry['eval_loss']):.3f}" for entry in evaluated)))
-        facts.append(("best", f"{float(best['eval_loss']):.3f} at step {best.get('step', '?')}"))
-    return facts
 
 
 def _positive(value: float, option: str) -> float:

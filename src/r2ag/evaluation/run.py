@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
 from r2ag.evaluation.ordering import Order, arrange
 from r2ag.evaluation.predictions import PredictionFile, digest_of
+from r2ag.files import write_whole
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def run_evaluation(
         "methods": [str(spec) for spec in specs],
     }
     if output is not None:
-        _write(output / "results.json", json.dumps(found, ensure_ascii=False, indent=2) + "\n")
-        _write(output / "results.md", markdown(found))
+        write_whole(output / "results.json", json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        write_whole(output / "results.md", markdown(found))
     return found
 
 
@@ -216,10 +216,3 @@ def _models(reader: Reader, encoder: FeatureEncoder) -> dict[str, str]:
         "retriever": encoder.name,
         "adapter": "" if adapter.folder is None else adapter.folder.name,
     }
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)

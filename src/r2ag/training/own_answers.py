@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from r2ag.evaluation.metrics import acc
+from r2ag.evaluation.metrics import acc_word
 from r2ag.reader import Reader
 from r2ag.templates import plain_template
 from r2ag.training.lists import DescribedRecord
@@ -31,7 +31,10 @@ class OwnAnswers:
     batch_size: int = 8
 
     def to(self, records: Sequence[DescribedRecord]) -> list[DescribedRecord]:
-        """The records that the LLM answers correctly, and to the end, with those answers in place of the gold ones."""
+        """The records that the LLM answers correctly, and to the end, with those answers in place of the gold ones.
+
+        Correct is a gold answer between word boundaries: "no" in "known" would teach nonsense.
+        """
         answers = self._stored()
         missing = {self._key(one): self._relevant(one) for one in records if self._key(one) not in answers}
         with self.file.open("a", encoding="utf-8") as lines:
@@ -42,7 +45,7 @@ class OwnAnswers:
         return [
             replace(one, record=replace(one.record, answers=(text,)))
             for one in records
-            if (text := answers.get(self._key(one))) and acc(text, one.record.answers)
+            if (text := answers.get(self._key(one))) and acc_word(text, one.record.answers)
         ]
 
     def _ask(self, lists: dict[str, RankedList]) -> Iterator[tuple[str, str]]:

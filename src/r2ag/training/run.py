@@ -15,6 +15,7 @@ from r2ag.adapter import Adapter
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.features import list_features
+from r2ag.files import write_whole
 from r2ag.former import FormerConfig, R2Former
 from r2ag.model import R2AGModel, embedding_table, matching_loss
 from r2ag.prompting import PromptBuilder, PromptTemplate
@@ -58,11 +59,12 @@ def train(
     """Trains, calibrates and writes an adapter to `output`; checkpoints and log stand in `output`-run beside it.
 
     Raises:
-        InputError: no record is left to train on, or there is nothing to resume.
+        InputError: no record is left to train on, there is nothing to resume, or it was started with other settings.
     """
     torch.manual_seed(config.seed)
     work = output.with_name(f"{output.name}-run")
     work.mkdir(parents=True, exist_ok=True)
+    _remember_settings(work / "settings.json", config, former, len(records), resume)
     split = split_records(records, config.held_back, config.seed)
     if not split.training or not split.stopping:
         raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
@@ -102,6 +104,23 @@ def train(
         plot_losses(work / "log.jsonl", work / "loss.png")
         adapter.save_pretrained(output, llm if config.trains_llm else None)
     return adapter
+
+
+def _remember_settings(
+    file: Path, config: TrainingConfig, former: FormerConfig | None, records: int, resume: bool
+) -> None:
+    """A run that is resumed with other settings would be neither run."""
+    settings = asdict(config) | {"records": records} | ({} if former is None else {"former": asdict(former)})
+    settings = json.loads(json.dumps(settings))
+    if resume and file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if changed := [name for name in sorted(settings | before) if settings.get(name) != before.get(name)]:
+            name = changed[0]
+            raise InputError(
+                f"The run in {file.parent} was started with {name} = {before.get(name)}, not {settings.get(name)}; "
+                "resume it with the settings that it had."
+            )
+    write_whole(file, json.dumps(settings, indent=2))
 
 
 _PARTS = ("training", "stopping", "calibration", "threshold")
