@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -208,7 +209,9 @@ def _trainer(
     options: dict[str, Any] = {
         "max_steps": steps,
         "per_device_train_batch_size": config.micro_batch_size,
-        "gradient_accumulation_steps": config.batch_size // config.micro_batch_size,
+        "gradient_accumulation_steps": _accumulated(config),
+        # Where no list of a step has a prompt, the LLM's LoRA gets no gradient.
+        "ddp_find_unused_parameters": config.trains_llm,
         "per_device_eval_batch_size": config.micro_batch_size,
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "linear",
@@ -238,6 +241,18 @@ def _trainer(
         data_collator=collator,
         callbacks=callbacks,
     )
+
+
+def _accumulated(config: TrainingConfig) -> int:
+    """Micro-batches of each process a step, so that a step has `batch_size` lists however many processes there are."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    count, rest = divmod(config.batch_size, config.micro_batch_size * processes)
+    if rest:
+        raise InputError(
+            f"A step of {config.batch_size} lists can't be shared by {processes} processes; give a --batch-size that "
+            f"is a multiple of {config.micro_batch_size * processes}."
+        )
+    return count
 
 
 def _last_checkpoint(work: Path) -> str:
