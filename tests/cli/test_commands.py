@@ -133,7 +133,16 @@ def test_ctrl_c_in_training_loses_nothing(r2ag: Command, tiny: Tiny, tmp_path: P
 
 def test_two_processes_train_one_adapter(tiny: Tiny, tmp_path: Path) -> None:
     """As `accelerate launch` starts them: each takes half of every step's lists."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "r2ag.cli"]
     arguments = [str(argument) for argument in training(tiny, tmp_path / "joint", "--lora", "--batch-size", 4)]
     finished = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300, check=False)

@@ -30,9 +30,15 @@ class Parts:
     tokenizer: PreTrainedTokenizerFast
     encoder: FeatureEncoder
 
-    def adapter(self, method: Any = "r2ag", threshold: float = 0.5, template: PromptTemplate = SLOTTED) -> Adapter:
+    def adapter(
+        self,
+        method: Any = "r2ag",
+        threshold: float = 0.5,
+        template: PromptTemplate = SLOTTED,
+        sizes: FormerConfig = SIZES,
+    ) -> Adapter:
         torch.manual_seed(0)
-        adapter = Adapter.create(method, self.llm, self.tokenizer, self.encoder, SIZES, template)
+        adapter = Adapter.create(method, self.llm, self.tokenizer, self.encoder, sizes, template)
         adapter.config = replace(adapter.config, plain_top_n=2)
         adapter.former.eval()
         return adapter.with_calibration(Calibration(threshold=threshold, prune_threshold=threshold))

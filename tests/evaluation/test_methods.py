@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,12 +13,13 @@ from r2ag.adapter import Adapter
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.r2ag import R2AG, derangements
+from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
 from r2ag.evaluation.methods.rag import Rag, nearest
 from r2ag.evaluation.ordering import arrange
+from r2ag.former import R2Former
 from r2ag.reader import Reader
 from r2ag.types import RankedList
-from tests.evaluation.conftest import Parts
+from tests.evaluation.conftest import SIZES, Parts
 from tests.tiny import HIDDEN, tiny_encoder_folder, tiny_llm
 
 
@@ -133,6 +135,25 @@ def test_permuted_features_reach_the_anchors(parts: Parts) -> None:
     true, permuted = reader.assess([ranked]), reader.assess([ranked], permutation)
     assert torch.equal(permuted.features[0], true.features[0][permutation[0]])
     assert not torch.equal(permuted.anchors, true.anchors)
+
+
+def test_gold_labels_reach_the_anchors(parts: Parts) -> None:
+    reader = parts.reader(sizes=replace(SIZES, relevance_direction=True))
+    ranked = parts.ranked(3)
+    documents = [replace(d, relevant=place > 0) for place, d in enumerate(ranked.documents)]
+    relevant = replace(ranked, documents=tuple(documents))
+    labels = gold_labels([relevant, ranked.reordered([0])])
+    assert labels.tolist() == [[0, 1, 1], [0, 0, 0]]
+    former, own = reader.adapter.former, reader.assess([ranked])
+    assert isinstance(former, R2Former)
+    assert former.direction is not None
+    moved = reader.assess([ranked], relevance=labels[:1]).anchors - own.anchors
+    torch.testing.assert_close(moved, (labels[:1] - own.logits.sigmoid())[..., None, None] * former.direction)
+
+
+def test_gold_labels_need_a_direction_to_move(parts: Parts) -> None:
+    with pytest.raises(InputError, match="--relevance-direction"):
+        made(parts, "r2ag-gold")
 
 
 def test_choices_by_probability(parts: Parts) -> None:
