@@ -143,7 +143,8 @@ def test_two_processes_train_one_adapter(tiny: Tiny, tmp_path: Path) -> None:
         "--num_machines",
         "1",
     ]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "r2ag.cli"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", "0", "-m", "r2ag.cli"]
     arguments = [str(argument) for argument in training(tiny, tmp_path / "joint", "--lora", "--batch-size", 4)]
     finished = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert finished.returncode == 0, finished.stderr

@@ -142,7 +142,7 @@ def test_gold_labels_reach_the_anchors(parts: Parts) -> None:
     ranked = parts.ranked(3)
     documents = [replace(d, relevant=place > 0) for place, d in enumerate(ranked.documents)]
     relevant = replace(ranked, documents=tuple(documents))
-    labels = gold_labels([relevant, ranked.reordered([0])])
+    labels = gold_labels([relevant, relevant.reordered([0])])
     assert labels.tolist() == [[0, 1, 1], [0, 0, 0]]
     former, own = reader.adapter.former, reader.assess([ranked])
     assert isinstance(former, R2Former)
