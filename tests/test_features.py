@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from r2ag.encoder import Similarity
 from r2ag.features import list_features, retrieval_features
 from r2ag.types import Document, RankedList
+from tests.tiny import some_documents, tiny_encoder
 
 SIMILARITIES = ("cosine", "dot")
 
@@ -153,3 +156,19 @@ def test_gradients_are_finite(similarity):
     assert documents.grad.isfinite().all()
     assert (query.grad != 0).any()
     assert (documents.grad[~mask] == 0).all()
+
+
+def test_finders_scores_join_by_name_and_features_can_be_left_out():
+    described = tiny_encoder().describe("Which bridge?", some_documents(3))
+    scored = tuple(
+        replace(document, scores={"bm25": 10.0 * place} if place else {})
+        for place, document in enumerate(described.documents)
+    )
+    ranked = replace(described, documents=scored)
+    features, mask = list_features([ranked, ranked.reordered([1])], "cosine", ("neighbour", "bm25", "relevance"))
+    plain, _ = list_features([ranked, ranked.reordered([1])], "cosine")
+    assert torch.equal(features[..., 0], plain[..., 2])
+    assert torch.equal(features[..., 2], plain[..., 0])
+    assert features[0, 0, 1].isnan()
+    assert features[:, :, 1].nan_to_num(-1.0).tolist() == [[-1.0, 10.0, 20.0], [10.0, 0.0, 0.0]]
+    assert mask.tolist() == [[True] * 3, [True, False, False]]

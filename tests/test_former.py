@@ -137,3 +137,22 @@ def test_the_answers_loss_moves_the_head_only_through_the_list():
     assert former.head.weight.grad is None
     assert former.direction is not None
     assert former.direction.grad is not None
+
+
+def test_an_unknown_score_counts_as_the_training_mean():
+    former = small_former(features=("relevance", "bm25"))
+    features, mask = torch.rand(2, 4, 2) * 20, torch.ones(2, 4, dtype=torch.bool)
+    features[0, 1, 1] = torch.nan
+    former.standardise_by(features, mask)
+    known = features[..., 1][~features[..., 1].isnan()]
+    torch.testing.assert_close(former.mean[1], known.mean())
+    torch.testing.assert_close(former.deviation[1], known.std(correction=0))
+    filled = features.clone()
+    filled[0, 1, 1] = former.mean[1]
+    assert torch.equal(former(features, mask).logits, former(filled, mask).logits)
+
+
+@pytest.mark.parametrize("features", [(), ("relevance", "relevance")])
+def test_features_are_named_once(features):
+    with pytest.raises(InputError, match="each named once"):
+        small_former(features=features)

@@ -16,9 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from r2ag.encoder import Similarity
-from r2ag.types import RankedList
-
-FEATURES = ("relevance", "precedent", "neighbour")
+from r2ag.types import FEATURES, RankedList
 
 
 def retrieval_features(query: Tensor, documents: Tensor, mask: Tensor, similarity: Similarity = "cosine") -> Tensor:
@@ -69,12 +67,31 @@ def _inverse_length(squared_length: Tensor, least: float = 1e-24) -> Tensor:
     return squared_length.clamp(min=least).rsqrt()
 
 
-def list_features(lists: Sequence[RankedList], similarity: Similarity) -> tuple[Tensor, Tensor]:
-    """Features of lists of unequal length: ((batch, k, 3), mask (batch, k)) with k the longest list's length."""
+def list_features(
+    lists: Sequence[RankedList], similarity: Similarity, names: Sequence[str] = FEATURES
+) -> tuple[Tensor, Tensor]:
+    """Features of lists of unequal length, with k the longest list's length.
+
+    Args:
+        names: which, in this order; one that is none of FEATURES is a finder's score in `Document.scores`.
+
+    Returns:
+        (batch, k, len(names)), NaN where a document lacks a score and 0 where padded; mask (batch, k).
+    """
     query = torch.stack([torch.from_numpy(ranked.query_vector) for ranked in lists])
     documents = torch.nn.utils.rnn.pad_sequence(
         [torch.from_numpy(ranked.document_vectors) for ranked in lists], batch_first=True
     )
     lengths = torch.tensor([len(ranked) for ranked in lists])
     mask = torch.arange(documents.shape[1]) < lengths[:, None]
-    return retrieval_features(query, documents, mask, similarity), mask
+    computed = retrieval_features(query, documents, mask, similarity)
+    columns = [
+        computed[..., FEATURES.index(name)] if name in FEATURES else _scores(lists, name, mask.shape[1])
+        for name in names
+    ]
+    return torch.stack(columns, dim=-1), mask
+
+
+def _scores(lists: Sequence[RankedList], name: str, k: int) -> Tensor:
+    rows = [[document.scores.get(name, torch.nan) for document in ranked.documents] for ranked in lists]
+    return torch.tensor([row + [0.0] * (k - len(row)) for row in rows])

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from r2ag.errors import InputError
-from r2ag.features import FEATURES
+from r2ag.types import FEATURES
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FormerConfig:
     """Sizes of the R²-Former; the defaults are the published ones (learning rate and loss stand in training)."""
 
     llm_hidden_size: int
-    features: tuple[str, ...] = FEATURES
+    features: tuple[str, ...] = FEATURES  # or some of these, and names of finders' scores (Document.scores)
     hidden_size: int = 256
     heads: int = 4
     layers: int = 1
@@ -41,6 +41,8 @@ class FormerConfig:
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
             raise InputError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; change either.")
+        if not self.features or len(set(self.features)) < len(self.features):
+            raise InputError(f"The features {list(self.features)} must be at least one, each named once.")
         if min(self.max_documents, self.slots, self.layers) < 1:
             raise InputError("max_documents, slots and layers must each be at least 1.")
 
@@ -79,7 +81,7 @@ class R2Former(nn.Module):
         """Anchors and relevance of a batch of lists.
 
         Args:
-            features: (batch, k, number of features), not standardised.
+            features: (batch, k, number of features), not standardised; NaN, not known, counts as the training mean.
             mask: (batch, k), True for real documents; attention is hidden from padding only.
             relevance: (batch, k) probabilities that move E^R in place of the head's own, which stand where it is NaN;
                 gold labels in training's curriculum and in the upper bound. Read only with `relevance_direction`.
@@ -92,7 +94,8 @@ class R2Former(nn.Module):
             raise InputError(
                 f"{k} documents are more than this adapter's max_documents of {self.config.max_documents}."
             )
-        hidden = self.input((features - self.mean) / self.deviation)
+        known = features.where(~features.isnan(), self.mean)
+        hidden = self.input((known - self.mean) / self.deviation)
         if self.position is not None:
             hidden = hidden + self.position.weight[:k]
         hidden = self.encoder(hidden, src_key_padding_mask=~mask)
@@ -109,8 +112,9 @@ class R2Former(nn.Module):
     def standardise_by(self, features: Tensor, mask: Tensor) -> None:
         """Takes mean and deviation of the training records' real documents; both become part of the adapter."""
         real = features[mask]
-        self.mean.copy_(real.mean(dim=0))
-        deviation = real.std(dim=0, correction=0)
+        mean = real.nanmean(dim=0)
+        self.mean.copy_(mean)
+        deviation = (real - mean).square().nanmean(dim=0).sqrt()
         # A feature that never varied in training must not explode when it does.
         self.deviation.copy_(deviation.where(deviation > 1e-6, torch.ones_like(deviation)))
 

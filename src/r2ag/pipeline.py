@@ -7,6 +7,7 @@ print(pipeline.ask("Which metal do the bridges use?").text)
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ class Pipeline:
             ScoredDocument(
                 rank=index + 1,
                 document=document,
-                features=dict(zip(names, assessment.features[0, index].tolist(), strict=True)),
+                features=_known(names, assessment.features[0, index].tolist()),
                 relevance_probability=assessment.probabilities[0][index],
                 used=index in keep,
             )
@@ -239,3 +240,7 @@ def load_encoder(adapter: Adapter, retriever: str | None = None, device: object 
     encoder = FeatureEncoder.from_pretrained(name, adapter.encoder_lora, None if device is None else str(device))
     adapter.check_encoder(encoder)
     return encoder
+
+
+def _known(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    return {name: value for name, value in zip(names, values, strict=True) if not math.isnan(value)}

@@ -75,7 +75,9 @@ class Reader:
         """
         self._check_lengths(lists)
         started = time.perf_counter()
-        features, mask = list_features(lists, self.adapter.config.encoder.similarity)
+        features, mask = list_features(
+            lists, self.adapter.config.encoder.similarity, self.adapter.config.former.features
+        )
         if permutation is not None:
             features = features.gather(1, permutation[..., None].expand_as(features))
         described = time.perf_counter()

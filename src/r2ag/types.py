@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+FEATURES = ("relevance", "precedent", "neighbour")
+"""What an encoder knows of a document in its list; see features.py."""
+
 
 @dataclass(frozen=True)
 class Document:
     """One passage that a retriever may return.
 
-    `relevant` is the gold label where one is known (training and evaluation records), else None.
+    `relevant` is the gold label where one is known (training and evaluation records), else None. `scores` are what
+    finders said of it by name ("bm25", say); an adapter that was trained with such a feature reads it there.
     """
 
     text: str
     title: str = ""
     source: str = ""
     relevant: bool | None = None
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def passage(self) -> str:

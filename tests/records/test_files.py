@@ -21,7 +21,8 @@ NAMES = pytest.mark.parametrize("name", ["nq.jsonl", "nq.jsonl.gz"])
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
 SPOKEN = TEXT.filter(str.strip)
-DOCUMENTS = st.builds(Document, text=TEXT, title=TEXT, relevant=st.booleans())
+SCORES = st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False), max_size=2)
+DOCUMENTS = st.builds(Document, text=TEXT, title=TEXT, relevant=st.booleans(), scores=SCORES)
 RECORDS = st.builds(
     Record,
     id=TEXT,
@@ -118,6 +119,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         (json.dumps(GOOD | {"documents": [{"text": "a"}, "b"]}), 'document 2: needs "text"'),
         (json.dumps(GOOD | {"documents": [{"title": "a"}]}), 'document 1: needs "text"'),
         (json.dumps(GOOD | {"documents": [{"text": "a", "title": 1}]}), 'document 1: "title" must be a string'),
+        (json.dumps(GOOD | {"documents": [{"text": "a", "scores": {"bm25": "high"}}]}), '"scores" must be an object'),
         (json.dumps(GOOD | {"documents": [{"text": "a", "relevant": 1}]}), '"relevant" true or false'),
     ],
 )

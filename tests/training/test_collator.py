@@ -8,7 +8,7 @@ from r2ag.features import list_features
 from r2ag.prompting import PromptBuilder
 from r2ag.training.collator import Collator
 from r2ag.training.lists import TrainingList
-from r2ag.types import Document, RankedList
+from r2ag.types import FEATURES, Document, RankedList
 from tests.tiny import some_documents, tiny_encoder, tiny_tokenizer
 from tests.training.conftest import TEMPLATE
 
@@ -18,7 +18,7 @@ TOKENIZER = tiny_tokenizer("bytes", "chatml")
 
 
 def collate(*lists: TrainingList, max_prompt_tokens: int = 400) -> dict[str, Any]:
-    return Collator(PromptBuilder(TOKENIZER, TEMPLATE), "cosine", MEANS, max_prompt_tokens)(lists)
+    return Collator(PromptBuilder(TOKENIZER, TEMPLATE), "cosine", FEATURES, MEANS, max_prompt_tokens)(lists)
 
 
 def ranked(documents: list[Document]) -> RankedList:

@@ -192,3 +192,9 @@ def test_a_run_goes_on_with_its_own_settings_alone(tmp_path, monkeypatch):
 def test_own_answers_need_an_llm_that_answers(tmp_path):
     with pytest.raises(InputError, match="The LLM answers no record correctly by itself"):
         tiny_run(tmp_path / "adapter", targets="own")
+
+
+def test_a_score_that_no_document_has_is_refused(tmp_path):
+    sizes = replace(SIZES, features=("relevance", "bm25"))
+    with pytest.raises(InputError, match='has a score "bm25"'):
+        train(RECORDS, parts(), TEMPLATE, tmp_path / "adapter", TINY, sizes)

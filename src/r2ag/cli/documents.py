@@ -26,7 +26,7 @@ def print_documents(answer: Answer, stream: TextIO) -> None:
 
     target = console(stream)
     has_sources = target.width >= WIDTH_WITH_SOURCES
-    names = list(answer.documents[0].features)
+    names = list(dict.fromkeys(name for document in answer.documents for name in document.features))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("relevant", no_wrap=True)
@@ -40,7 +40,7 @@ def print_documents(answer: Answer, stream: TextIO) -> None:
         table.add_row(
             str(document.rank),
             _probability(document.relevance_probability, stream),
-            *(f"{document.features[name]:.2f}" for name in names),
+            *(f"{document.features[name]:.2f}" if name in document.features else "" for name in names),
             _mark(document, answer),
             _one_line(document.document.title),
             *([_one_line(source)] if has_sources else []),

@@ -19,6 +19,7 @@ from r2ag.cli.training_facts import training_facts
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 from r2ag.training.config import TrainingConfig
+from r2ag.types import FEATURES
 
 if TYPE_CHECKING:
     from r2ag.adapter import Adapter
@@ -89,6 +90,9 @@ def train(
         int, typer.Option(min=0, help="Of relevance alone before the LLM is read; takes seconds.")
     ] = DEFAULT.matching_epochs,
     slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 1,
+    features: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Without some of these, or with scores that the documents bring.")
+    ] = ",".join(FEATURES),
     order: Annotated[
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
     ] = TrainingOrder.mixed,
@@ -158,7 +162,9 @@ def train(
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         parts, former = _load(llm, retriever, encoder_lora)
-        former = replace(former, slots=slots, relevance_direction=relevance_direction)
+        former = replace(
+            former, slots=slots, relevance_direction=relevance_direction, features=tuple(features.split(","))
+        )
         if most > former.max_documents:
             raise InputError(f"--documents is {documents}; an adapter takes at most {former.max_documents}.")
         _check_prompts(records, parts, config, former)

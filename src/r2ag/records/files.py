@@ -53,6 +53,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "answers": list(record.answers),
         "documents": [
             {"title": document.title, "text": document.text, "relevant": bool(document.relevant)}
+            | ({"scores": dict(document.scores)} if document.scores else {})
             for document in record.documents
         ],
     }
@@ -115,4 +116,7 @@ def _document(fields: Any, where: str) -> Document:
     relevant = fields.get("relevant", False)
     if not isinstance(title, str) or not isinstance(relevant, bool):
         raise InputError(f'{where}: "title" must be a string and "relevant" true or false.')
-    return Document(text=fields["text"], title=title, relevant=relevant)
+    scores = fields.get("scores") or {}
+    if not isinstance(scores, dict) or not all(type(value) in (int, float) for value in scores.values()):
+        raise InputError(f'{where}: "scores" must be an object of names and numbers.')
+    return Document(text=fields["text"], title=title, relevant=relevant, scores=scores)

@@ -54,7 +54,9 @@ def _relevance(
     device = next(adapter.former.parameters()).device
     logits = []
     for start in range(0, len(lists), 64):
-        features, mask = list_features(lists[start : start + 64], adapter.config.encoder.similarity)
+        features, mask = list_features(
+            lists[start : start + 64], adapter.config.encoder.similarity, adapter.config.former.features
+        )
         output = adapter.former.eval()(features.to(device), mask.to(device))
         logits += [row[keep].tolist() for row, keep in zip(output.logits.cpu(), mask, strict=True)]
     return logits, [[bool(document.relevant) for document in r.documents] for r in lists], lists

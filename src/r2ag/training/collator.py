@@ -20,12 +20,13 @@ class Collator:
 
     builder: PromptBuilder
     similarity: Similarity
-    mean_features: torch.Tensor  # (3,), what stands in for dropped features
+    features: Sequence[str]
+    mean_features: torch.Tensor  # (number of features,), what stands in for dropped features
     max_prompt_tokens: int
 
     def __call__(self, lists: Sequence[TrainingList]) -> dict[str, Any]:
         """Arguments of TrainingModel.forward."""
-        features, mask = list_features([drawn.ranked for drawn in lists], self.similarity)
+        features, mask = list_features([drawn.ranked for drawn in lists], self.similarity, self.features)
         for row, drawn in enumerate(lists):
             if drawn.drop_features:
                 features[row] = self.mean_features

@@ -80,12 +80,15 @@ def train(
         if not described["training"] or not described["stopping"]:
             raise InputError("The LLM answers no record correctly by itself, so its own answers can't be the targets.")
     sampler = ListSampler(described["training"], config, max_documents)
-    features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity)
+    names = adapter.config.former.features
+    features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity, names)
+    _check_known(features[mask], names)
     adapter.former.standardise_by(features, mask)
     collator = Collator(
         PromptBuilder(parts.tokenizer, template, adapter.config.former.slots),
         parts.encoder.similarity,
-        features[mask].mean(dim=0),
+        names,
+        features[mask].nanmean(dim=0),
         config.max_prompt_tokens,
     )
     if not resume and config.method != "learned-tokens":
@@ -105,6 +108,14 @@ def train(
         plot_losses(work / "log.jsonl", work / "loss.png")
         adapter.save_pretrained(output, llm if config.trains_llm else None)
     return adapter
+
+
+def _check_known(features: torch.Tensor, names: Sequence[str]) -> None:
+    for column, name in enumerate(names):
+        if features[:, column].isnan().all():
+            raise InputError(
+                f'No training record\'s document has a score "{name}"; add it under "scores", or leave it out.'
+            )
 
 
 def _remember_settings(
