@@ -122,11 +122,14 @@ def _encodable(text: str) -> str:
 def _merge_lora(model: SentenceTransformer, folder: Path) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
+    from r2ag.models.loading import loading
+
     if not (folder / "adapter_config.json").is_file():
         raise InputError(
             f"{folder} holds no encoder LoRA (adapter_config.json is missing); make one with r2ag train-encoder."
         )
-    model.load_adapter(str(folder))
+    with loading("encoder's LoRA", str(folder), str(folder)):
+        model.load_adapter(str(folder))
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             module.merge()
