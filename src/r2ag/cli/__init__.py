@@ -86,7 +86,8 @@ _command(
 _command(
     "choose",
     choose,
-    "r2ag choose --data held-back.jsonl --adapter my-adapter --output chosen",
+    "r2ag choose --data nq.jsonl.gz hotpotqa.jsonl.gz --limit 30 --adapter my-adapter --output chosen",
+    "r2ag choose --data development.jsonl --whole --adapter my-adapter --output chosen",
 )
 _command(
     "eval",

@@ -15,12 +15,13 @@ from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.evaluation.choose import Choice
+    from r2ag.types import Record
 
 
 def choose(
     data: Annotated[
         list[Path],
-        typer.Option("--data", metavar="FILE…", help="Records that no training saw; never a test.", show_default=False),
+        typer.Option("--data", metavar="FILE…", help="The files that the adapter was trained on.", show_default=False),
     ],
     adapter: Annotated[
         str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
@@ -32,6 +33,9 @@ def choose(
     families: Annotated[
         str, typer.Option(metavar="NAME,…", help="The prompt families to try.", show_default="all")
     ] = "",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Take all records of files that no training saw, not the held-back part.")
+    ] = False,
     limit: Limit = None,
     seed: Seed = 0,
     answers: Annotated[
@@ -43,8 +47,9 @@ def choose(
 ) -> None:
     """Choose what an adapter remembers of its LLM: plain RAG's best prompt and number of documents, and what to prune.
 
-    Evaluation compares R²AG with the strongest plain RAG that these records find, so they must be none that a test
-    uses. Each choice is the one with the highest Acc.
+    From each file come the records that r2ag train and train-encoder hold back, at most --limit of them. Evaluation
+    compares R²AG with the strongest plain RAG that they find, so they must be none that a test uses. Each choice is
+    the one with the highest Acc.
     """
     files = [*data, *(more or [])]
     for file in files:
@@ -56,21 +61,30 @@ def choose(
         options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
         if families:
             options["families"] = tuple(families.split(","))
-        choice = _choose(files, adapter, folder, limit, seed, options)
+        choice = _choose(_records(files, whole, limit, seed), adapter, folder, seed, options)
         _print(choice, folder, stdout)
 
 
-def _choose(
-    files: list[Path], adapter: str, folder: Path, limit: int | None, seed: int, options: dict[str, Any]
-) -> Choice:
+def _records(files: list[Path], whole: bool, limit: int | None, seed: int) -> list[Record]:
+    from r2ag.records import read_records
+    from r2ag.records.mixture import sample
+    from r2ag.records.split import split_records
+
+    chosen = []
+    for file in files:
+        records = read_records(file)
+        split = split_records(records)
+        chosen += sample(records if whole else split.stopping + split.threshold, limit, seed)
+    return chosen
+
+
+def _choose(records: list[Record], adapter: str, folder: Path, seed: int, options: dict[str, Any]) -> Choice:
     from r2ag.cli.progress import MethodProgress
     from r2ag.evaluation.choose import choose as choose_on
-    from r2ag.evaluation.run import sample_records
     from r2ag.pipeline import Pipeline
     from r2ag.records.vectors import describe_records
 
     pipeline = Pipeline.from_pretrained(adapter)
-    records = [record for file in files for record in sample_records(file, limit, seed)]
     cache = None if options["output"] is None else options["output"] / "vectors"
     lists = describe_records(pipeline.encoder, records, cache)
     with MethodProgress() as progress:
