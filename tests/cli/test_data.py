@@ -47,7 +47,7 @@ def test_converting(r2ag: Command, tmp_path: Path, name: str) -> None:
 def test_what_was_left_out_is_told(r2ag: Command, tmp_path: Path) -> None:
     rows = [samples.MUSIQUE, samples.MUSIQUE | {"answerable": False}]
     outcome = r2ag("data", "convert", write_records(tmp_path / "m.jsonl", rows), "--output", tmp_path / "o.jsonl")
-    assert "1 entries without an answer or documents" in " ".join(outcome.out.split())
+    assert "1 without an answer or without documents" in " ".join(outcome.out.split())
     assert len(read_records(tmp_path / "o.jsonl")) == 1
 
 
@@ -113,7 +113,7 @@ def test_mining_from_the_passages_of_all_questions(r2ag: Command, tiny: Tiny, tm
     outcome = r2ag("data", "mine", source, *options)
     assert outcome.status == 0, outcome.err
     told = " ".join(outcome.out.split())
-    assert "1 questions without a relevant passage" in told
+    assert "1 without a relevant passage" in told
     assert "5 with less than 30" in told
     assert all(len(found.documents) == 1 + 16 + 1 for found in read_records(tmp_path / "mined.jsonl.gz"))
 

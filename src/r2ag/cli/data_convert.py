@@ -66,7 +66,7 @@ def convert(
             [
                 ("form", conversion.format),
                 *facts(conversion.records),
-                ("left out", f"{conversion.left_out} entries without an answer or documents"),
+                ("left out", f"{conversion.left_out} without an answer or without documents"),
                 ("written", output),
             ],
             stdout,

@@ -74,11 +74,8 @@ def mine(
         print_facts(
             [
                 *facts(mined),
-                ("left out", f"{len(records) - len(asked)} questions without a relevant passage"),
-                (
-                    "fewer",
-                    f"{sum(_distractors(record) < count for record in mined)} with less than {count} distractors",
-                ),
+                ("left out", f"{len(records) - len(asked)} without a relevant passage"),
+                ("distractors", f"{sum(_distractors(record) < count for record in mined)} with less than {count}"),
                 ("written", output),
             ],
             stdout,

@@ -72,7 +72,8 @@ def rouge_l(prediction: str, golds: Sequence[str]) -> float:
 
     Words are lower-cased runs of letters and digits; nothing is stemmed and articles stay. Where the gold answers are
     mostly Chinese they are jieba's words and marks, as in LongBench's `rouge_zh_score`. LongBench computes with the
-    package rouge, which differs in that it splits at full stops and counts a repeated word once.
+    package rouge, which splits at full stops and counts a repeated word once: where this is .27 on long Chinese
+    answers, that is .32, so that figures compare with each other and not with LongBench's.
     """
     scorer = _rouge_scorer(chinese.is_chinese(golds))
     return max((float(scorer.score(gold, prediction)["rougeL"].fmeasure) for gold in golds), default=0.0)
