@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def test_figures_by_hand() -> None:
     assert difference["acc_diff"] == 0.5
     assert difference["ci95"] == [0.0, 1.0]
     assert difference["mcnemar_p"] == 0.5
-    assert found["retrieval"] == {"records": 4, "map": 1, "map_ci95": [1, 1], "recall_at_1": 1, "success_at_1": 1}
+    perfect = dict.fromkeys(("map", "recall_at_1", "success_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10"), 1)
+    assert found["retrieval"] == {"records": 4, "map_ci95": [1, 1], **perfect}
     assert found["by_dataset"]["two"]["methods"]["rag"]["acc"] == 0.5
     assert found["by_dataset"]["one"]["methods"]["rag"]["acc"] == 0
     json.dumps(found)
@@ -102,6 +103,23 @@ def test_cutting_a_relevant_document_off_costs_average_precision() -> None:
     found = results(evaluate([r for r, _ in pairs], [ranked for _, ranked in pairs], methods, k=1))
     assert found["retrieval"]["records"] == 2  # the third has no relevant document
     assert found["retrieval"]["map"] == 0.5
+
+
+def test_what_the_relevance_head_says_is_measured_by_hand() -> None:
+    pairs = [record(0, relevant=0), record(1, relevant=1), record(2, relevant=9)]
+    evaluation = evaluate(
+        [r for r, _ in pairs], [ranked for _, ranked in pairs], [right_on([], 3, "rag")], order="given"
+    )
+    said = ((0.9, 0.2, 0.2), (0.9, 0.4, 0.1), (0.3, 0.2, 0.1))
+    head = results(replace(evaluation, probabilities=said))["retrieval"]["relevance_head"]
+    assert (head["records"], head["map"], head["recall_at_1"]) == (2, 0.75, 0.5)
+    # true: .9 and .4; false: .2 .2 .9 .1 .3 .2 .1; of 14 pairs 12 are right, one ties (.9), one is wrong (.4 below .9)
+    assert head["roc_auc"] == pytest.approx(12.5 / 14)
+    assert head["answerable_roc_auc"] == 1  # highest .9 and .9 against .3
+    brier = (0.01 + 0.36 + 0.04 * 3 + 0.81 + 0.01 * 2 + 0.09) / 9
+    assert head["brier_skill"] == pytest.approx(1 - brier / (2 / 9 * 7 / 9))
+    # bins: (0, .1] says .2, (.1, .2] .6, (.2, .3] .3, (.3, .4] .4 of 1, (.8, .9] 1.8 of 1
+    assert head["expected_calibration_error"] == pytest.approx((0.2 + 0.6 + 0.3 + 0.6 + 0.8) / 9)
 
 
 def test_every_pair_on_demand() -> None:
@@ -193,7 +211,8 @@ def test_from_files_to_tables(parts: Parts, tmp_path: Path) -> None:
     assert (found["records"], found["k"]) == (4, 2)
     assert list(found["by_dataset"]) == ["one", "two"]
     assert list(found["paired"]) == ["r2ag vs rag", "r2ag-permuted vs rag"]
-    assert set(found["retrieval"]["relevance_head"]) == {"records", "map", "map_ci95", "recall_at_1", "success_at_1"}
+    reliability = {"expected_calibration_error", "brier_skill", "roc_auc", "answerable_roc_auc"}
+    assert set(found["retrieval"]["relevance_head"]) == {*found["retrieval"], *reliability} - {"relevance_head"}
     assert found["settings"]["order"] == "encoder"
     assert json.loads((output / "results.json").read_text()) == found
     table = (output / "results.md").read_text()

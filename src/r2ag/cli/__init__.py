@@ -20,6 +20,9 @@ from r2ag import __version__
 from r2ag.cli.ask import ask
 from r2ag.cli.calibrate import calibrate
 from r2ag.cli.choose import choose
+from r2ag.cli.data_convert import convert
+from r2ag.cli.data_mine import mine
+from r2ag.cli.data_stats import stats
 from r2ag.cli.eval import evaluate
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
@@ -32,12 +35,13 @@ _PACKAGE = Path(__file__).parents[1]
 _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
+data = typer.Typer(rich_markup_mode="rich")
 
 
-def _command(name: str, function: Callable[..., None], *examples: str) -> None:
+def _command(name: str, function: Callable[..., None], *examples: str, group: typer.Typer = app) -> None:
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     described = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    app.command(name, help=described, epilog="\n\n".join(["Examples:", *examples]))(function)
+    group.command(name, help=described, epilog="\n\n".join(["Examples:", *examples]))(function)
 
 
 def _show_version(wanted: bool) -> None:
@@ -95,6 +99,29 @@ _command(
     "r2ag eval --data nq-test.jsonl.gz --methods rag,r2ag --limit 200",
     "r2ag eval --data nq-test.jsonl.gz --methods rag-topn,r2ag,r2ag+prune --output figures",
 )
+_command(
+    "convert",
+    convert,
+    "r2ag data convert hotpot_dev_distractor_v1.json --output hotpotqa.jsonl.gz",
+    "r2ag data convert hotpotqa/hotpot_qa --subset distractor --split validation --output hotpotqa.jsonl.gz",
+    "r2ag data convert beir/hotpotqa --documents 20 --output open-hotpotqa.jsonl.gz",
+    group=data,
+)
+_command(
+    "stats",
+    stats,
+    "r2ag data stats nq.jsonl.gz hotpotqa.jsonl.gz",
+    "r2ag data stats nq.jsonl.gz --retriever sentence-transformers/all-MiniLM-L6-v2 --json",
+    group=data,
+)
+_command(
+    "mine",
+    mine,
+    "r2ag data mine questions.jsonl --pool notes/ --output training.jsonl.gz",
+    "r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz",
+    group=data,
+)
+app.add_typer(data, name="data", help="Convert data sets, see what they are like, mine distractors.")
 _command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
 
 

@@ -11,6 +11,7 @@ import typer
 
 from r2ag.cli.options import AdapterName, Limit, Llm, MoreFiles, Retriever, Seed
 from r2ag.cli.output import clean, console, libraries_to_stderr, note, print_json
+from r2ag.cli.requirements import need_evaluation
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def evaluate(
     """
     from r2ag.evaluation.methods import parse_methods
 
+    need_evaluation()
     names = [name for name in methods.split(",") if name.strip()]
     parse_methods(names)
     files = [*data, *(more or [])]

@@ -9,6 +9,20 @@ from r2ag.errors import InputError
 
 def need_training() -> None:
     """Raises InputError where the packages of the extra `train` are missing."""
-    missing = [package for package in ("accelerate", "datasets") if find_spec(package) is None]
+    _need("Training", "train", "accelerate", "datasets", "ir_measures")
+
+
+def need_evaluation() -> None:
+    """Raises InputError where the packages of the extra `eval` are missing."""
+    _need("Evaluation", "eval", "ir_measures", "jieba", "rouge_score", "sklearn")
+
+
+def need_ranking() -> None:
+    """Raises InputError where the package that measures rankings is missing."""
+    _need("Measuring a ranking", "eval", "ir_measures")
+
+
+def _need(what: str, extra: str, *packages: str) -> None:
+    missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
-        raise InputError(f"Training needs {' and '.join(missing)}; install with: pip install 'r2ag[train]'")
+        raise InputError(f"{what} needs {' and '.join(missing)}; install with: pip install 'r2ag[{extra}]'")

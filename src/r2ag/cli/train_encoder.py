@@ -99,12 +99,12 @@ def train_encoder(
 def ranking(encoder: FeatureEncoder, records: Sequence[Record]) -> Ranking:
     """Measures the encoder on records that have a relevant document."""
     from r2ag.encoder import rank_by_similarity
-    from r2ag.evaluation.metrics import average_precision, recall_at_1
+    from r2ag.evaluation.ranking import score_rankings
     from r2ag.records.vectors import describe_records
 
     lists = [rank_by_similarity(ranked) for ranked in describe_records(encoder, records)]
-    labels = [[bool(document.relevant) for document in ranked.documents] for ranked in lists]
-    return Ranking(fmean(map(average_precision, labels)), fmean(map(recall_at_1, labels)))
+    scores = score_rankings([[bool(document.relevant) for document in ranked.documents] for ranked in lists])
+    return Ranking(fmean(s.average_precision for s in scores), fmean(s.recall_at_1 for s in scores))
 
 
 def _check_pairs(records: Sequence[Record], held_back: Sequence[Record], config: EncoderTrainingConfig) -> None:

@@ -12,12 +12,11 @@ from r2ag.evaluation.methods import Prediction
 from r2ag.evaluation.metrics import (
     Scores,
     answer_words,
-    average_precision,
     is_yes_no,
-    recall_at_1,
     score,
-    success_at_1,
 )
+from r2ag.evaluation.ranking import ranking_figures
+from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error, roc_auc
 from r2ag.evaluation.run import Evaluation
 from r2ag.types import Record
 
@@ -93,25 +92,33 @@ def _retrieval(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, Any]:
     """Of the lists as they were read; records without a relevant document have no rank to measure."""
     totals = {row: sum(bool(d.relevant) for d in evaluation.records[row].documents) for row in rows}
     measured = [row for row in rows if totals[row]]
-    labels = {row: [bool(d.relevant) for d in evaluation.lists[row].documents] for row in measured}
-    figures = _ranking(labels, totals)
-    if evaluation.head_orders is not None:
-        orders = evaluation.head_orders
-        reordered = {row: [labels[row][index] for index in orders[row]] for row in measured}
-        figures["relevance_head"] = _ranking(reordered, totals)
+    wanted = [totals[row] for row in measured]
+    labels = {row: [bool(d.relevant) for d in evaluation.lists[row].documents] for row in rows}
+    figures = ranking_figures([labels[row] for row in measured], wanted)
+    if evaluation.probabilities is not None:
+        probabilities = {row: evaluation.probabilities[row] for row in rows}
+        by_head = [_by_falling(labels[row], probabilities[row]) for row in measured]
+        figures["relevance_head"] = ranking_figures(by_head, wanted) | _reliability(labels, probabilities)
     return figures
 
 
-def _ranking(labels: Mapping[int, Sequence[bool]], totals: Mapping[int, int]) -> dict[str, Any]:
-    if not labels:
-        return {"records": 0, "map": None, "recall_at_1": None, "success_at_1": None}
-    precision = mean_interval([average_precision(row, totals[index]) for index, row in labels.items()])
+def _by_falling(labels: Sequence[bool], probabilities: Sequence[float]) -> list[bool]:
+    order = sorted(range(len(labels)), key=lambda index: -probabilities[index])
+    return [labels[index] for index in order]
+
+
+def _reliability(
+    labels: Mapping[int, Sequence[bool]], probabilities: Mapping[int, Sequence[float]]
+) -> dict[str, float | None]:
+    """Of each document's probability; and of a list's highest, which decides whether to abstain."""
+    highest, answerable = [max(row) for row in probabilities.values()], [any(row) for row in labels.values()]
+    said = [probability for row in probabilities.values() for probability in row]
+    true = [label for row in labels.values() for label in row]
     return {
-        "records": len(labels),
-        "map": precision.mean,
-        "map_ci95": precision.ends,
-        "recall_at_1": fmean(recall_at_1(row, totals[index]) for index, row in labels.items()),
-        "success_at_1": fmean(success_at_1(row) for row in labels.values()),
+        "expected_calibration_error": expected_calibration_error(said, true),
+        "brier_skill": brier_skill_score(said, true),
+        "roc_auc": roc_auc(said, true),
+        "answerable_roc_auc": roc_auc(highest, answerable),
     }
 
 

@@ -30,13 +30,13 @@ ASSESSED_AT_ONCE = 64
 class Evaluation:
     """What was read and answered: `predictions[method][i]` is the answer to `records[i]` from `lists[i]`.
 
-    `head_orders[i]` is the order of list i by the relevance head, where the adapter has one.
+    `probabilities[i][j]` is how probably document j of list i is relevant, where the adapter has a head that says so.
     """
 
     records: tuple[Record, ...]
     lists: tuple[RankedList, ...]
     predictions: Mapping[str, tuple[Prediction, ...]]
-    head_orders: tuple[tuple[int, ...], ...] | None = None
+    probabilities: tuple[tuple[float, ...], ...] | None = None
     k: int | None = None
     models: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,23 +65,22 @@ def evaluate(
         batch_size: lists read at once, of similar length each time.
     """
     arranged = [arrange(ranked, order, k, seed) for ranked in lists]
-    head_orders = None if reader is None else relevance_orders(reader, arranged)
+    probabilities = None if reader is None else relevance_probabilities(reader, arranged)
     predictions = {
         method.name: tuple(_answer_all(method, records, arranged, output, batch_size, progress)) for method in methods
     }
-    return Evaluation(tuple(records), tuple(arranged), predictions, head_orders, k, dict(models or {}))
+    return Evaluation(tuple(records), tuple(arranged), predictions, probabilities, k, dict(models or {}))
 
 
-def relevance_orders(reader: Reader, lists: Sequence[RankedList]) -> tuple[tuple[int, ...], ...] | None:
-    """Each list's order by falling relevance as the adapter's head sees it; None where the adapter has no head."""
+def relevance_probabilities(reader: Reader, lists: Sequence[RankedList]) -> tuple[tuple[float, ...], ...] | None:
+    """How probably each document of each list is relevant, by the adapter's head; None where it has no head."""
     if reader.adapter.config.method != "r2ag":
         return None
-    probabilities = [
-        row
+    return tuple(
+        tuple(float(probability) for probability in row)
         for start in range(0, len(lists), ASSESSED_AT_ONCE)
         for row in reader.assess(lists[start : start + ASSESSED_AT_ONCE]).probabilities
-    ]
-    return tuple(_falling(row) for row in probabilities)
+    )
 
 
 def run_evaluation(
@@ -166,10 +165,6 @@ def sample_records(path: Path, limit: int | None, seed: int) -> list[Record]:
     if limit is None or limit >= len(records):
         return records
     return [records[index] for index in sorted(random.Random(seed).sample(range(len(records)), limit))]
-
-
-def _falling(values: Sequence[float]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(values)), key=lambda index: -values[index]))
 
 
 def _answer_all(

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_RANKING = {
+    "recall_at_1": "recall at 1",
+    "success_at_1": "first is relevant",
+    "recall_at_5": "recall at 5",
+    "ndcg_at_10": "nDCG at 10",
+}
+
 
 def markdown(results: Mapping[str, Any]) -> str:
     """Tables of the methods, their paired differences and the retrieval: pooled, then each data set."""
@@ -40,7 +47,7 @@ def _methods(methods: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name, m in methods.items()
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _paired(paired: Mapping[str, Mapping[str, Any]]) -> str:
@@ -53,7 +60,7 @@ def _paired(paired: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name, p in paired.items()
     ]
-    return _table(("difference by record", "Acc", "McNemar's p", "F1"), rows)
+    return table(("difference by record", "Acc", "McNemar's p", "F1"), rows)
 
 
 def _retrieval(retrieval: Mapping[str, Any]) -> str:
@@ -61,17 +68,18 @@ def _retrieval(retrieval: Mapping[str, Any]) -> str:
     if "relevance_head" in retrieval:
         orders["relevance head"] = retrieval["relevance_head"]
     rows = [
-        (name, _with_interval(r["map"], r["map_ci95"]), f"{r['recall_at_1']:.3f}", f"{r['success_at_1']:.3f}")
+        (name, _with_interval(r["map"], r["map_ci95"]), *(f"{r[key]:.3f}" for key in _RANKING))
         for name, r in orders.items()
         if r["records"]
     ]
-    return _table(("order of documents", "MAP", "recall at 1", "first is relevant"), rows) if rows else ""
+    return table(("order of documents", "MAP", *_RANKING.values()), rows) if rows else ""
 
 
 def _with_interval(mean: float, ends: Sequence[float], sign: str = "") -> str:
     return f"{mean:{sign}.3f} [{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is words and the others are numbers."""
     ruler = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ruler, *rows)) + "\n"

@@ -4,7 +4,7 @@ Importing this package loads no torch; the loaders import what they need when th
 """
 
 from r2ag.models.encoder import load_sentence_transformer
-from r2ag.models.llm import load_llm, preferred_dtype, resolve_llm
+from r2ag.models.llm import load_llm, load_tokenizer, preferred_dtype, resolve_llm
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_RETRIEVER",
     "load_llm",
     "load_sentence_transformer",
+    "load_tokenizer",
     "preferred_dtype",
     "resolve_llm",
 ]

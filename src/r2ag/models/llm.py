@@ -39,18 +39,36 @@ def load_llm(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     source = resolve_llm(name)
     with loading("LLM", name, source):
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoConfig
 
         from r2ag.models.cpu import make_fast_on_cpu
 
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         _refuse_unsuitable(config, name)
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        if getattr(tokenizer, "backend_tokenizer", None) is None:
-            raise InputError(f"The LLM {name} has no fast tokenizer (tokenizer.json); choose a model that has one.")
+        tokenizer = _fast_tokenizer(source, name)
         model = _load_weights(source, name, dtype or preferred_dtype(device), device)
         make_fast_on_cpu(model)
-    return model, cast("PreTrainedTokenizerFast", tokenizer)
+    return model, tokenizer
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
+    """Loads the tokenizer of an LLM alone, by folder or hub name.
+
+    Raises:
+        InputError: the name is unknown, or the model has no fast tokenizer.
+    """
+    source = resolve_llm(name)
+    with loading("LLM", name, source):
+        return _fast_tokenizer(source, name)
+
+
+def _fast_tokenizer(source: str, name: str) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise InputError(f"The LLM {name} has no fast tokenizer (tokenizer.json); choose a model that has one.")
+    return cast("PreTrainedTokenizerFast", tokenizer)
 
 
 def preferred_dtype(device: torch.device) -> torch.dtype:

@@ -7,8 +7,9 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from r2ag.errors import InputError
 from r2ag.types import Document, Record
@@ -24,7 +25,7 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
     """
     file = Path(path)
     dataset = file.name.split(".")[0]
-    records = [_record(fields, where, dataset) for where, fields in _lines(file)]
+    records = [parse_record(fields, where, dataset) for where, fields in json_lines(file)]
     if not records:
         raise InputError(f"{file} holds no records; each line must be one JSON object with a question and documents.")
     return records
@@ -59,16 +60,31 @@ def _fields(record: Record) -> dict[str, Any]:
     }
 
 
-def _lines(file: Path) -> Iterator[tuple[str, Any]]:
+def json_lines(file: Path) -> Iterator[tuple[str, Any]]:
+    """Each line of a file as the JSON value it holds, with words for where it stands; blank lines are left out.
+
+    Raises:
+        InputError: the file can't be read, or a line is too long or no JSON; names it.
+    """
+    with opened(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            where = f"{file}, line {number}"
+            if len(line) > MAX_LINE_BYTES:
+                raise InputError(f"{where}: longer than {MAX_LINE_BYTES:,} bytes; split the record.")
+            if line.strip():
+                yield where, _parse(line, where)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked where its name ends in .gz; what goes wrong with it is one sentence.
+
+    Raises:
+        InputError: there is no such file, it is a folder or a damaged gzip file, or it can't be read.
+    """
     try:
-        opener = gzip.open if file.suffix == ".gz" else open
-        with opener(file, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                where = f"{file}, line {number}"
-                if len(line) > MAX_LINE_BYTES:
-                    raise InputError(f"{where}: longer than {MAX_LINE_BYTES:,} bytes; split the record.")
-                if line.strip():
-                    yield where, _parse(line, where)
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+            yield cast("IO[bytes]", stream)
     except FileNotFoundError:
         raise InputError(f"There is no file {file}; check the path.") from None
     except IsADirectoryError:
@@ -88,7 +104,12 @@ def _parse(line: bytes, where: str) -> Any:
         raise InputError(f"{where}: not valid JSON; each line must be one JSON object.") from None
 
 
-def _record(fields: Any, where: str, dataset: str) -> Record:
+def parse_record(fields: Any, where: str, dataset: str = "") -> Record:
+    """The record that one line of a file describes.
+
+    Raises:
+        InputError: a field is missing or no such thing as it should be; names it and `where` it stands.
+    """
     if not isinstance(fields, dict):
         raise InputError(f"{where}: not a JSON object; a record has id, question, answers and documents.")
     question = fields.get("question")
