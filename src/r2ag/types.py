@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 class Document:
     """One passage that a retriever may return.
 
-    `relevant` is the gold label where one is known (training and evaluation records), else None.
+    `relevant` is the gold label where one is known (training and evaluation records), else None. `section` is the path
+    of headings above the passage and `place` where in its source it stands, in words ("page 3"); both may be empty.
     """
 
     text: str
     title: str = ""
     source: str = ""
     relevant: bool | None = None
+    section: str = ""
+    place: str = ""
 
     @property
     def passage(self) -> str:

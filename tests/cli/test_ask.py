@@ -14,7 +14,7 @@ from tests.cli.conftest import Command, Tiny
 needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the shipped adapter is not there yet")
 
 FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models"]
-DOCUMENT_FIELDS = ["rank", "source", "title", "text", "features", "relevance_probability", "used"]
+DOCUMENT_FIELDS = ["rank", "source", "section", "place", "title", "text", "features", "relevance_probability", "used"]
 
 
 def check_contract(answer: dict[str, Any], k: int) -> None:
