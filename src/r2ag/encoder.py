@@ -67,9 +67,9 @@ class FeatureEncoder:
 
     @property
     def passage_tokens(self) -> int:
-        """The length of passages, in tokens: PASSAGE_TOKENS, or what this encoder reads of a text where that is less."""
-        readable = self.model.max_seq_length or PASSAGE_TOKENS
-        return min(PASSAGE_TOKENS, readable - self.model.tokenizer.num_special_tokens_to_add())
+        """The length of passages, in tokens: PASSAGE_TOKENS, or all that this encoder reads where that is less."""
+        readable = int(self.model.max_seq_length or PASSAGE_TOKENS)
+        return min(PASSAGE_TOKENS, readable - int(self.model.tokenizer.num_special_tokens_to_add()))
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the special ones that the encoder adds."""

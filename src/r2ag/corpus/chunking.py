@@ -81,6 +81,8 @@ def _title(title: str, section: str, size: TokenCounter, limit: int) -> str:
 
 def _pieces(block: Block, size: TokenCounter, limit: int) -> Iterator[_Piece]:
     text = block.text
+    if not text.strip():
+        return
     if len(text) <= WINDOW_CHARACTERS and (tokens := size(text)) <= limit:
         yield _Piece(block, 0, len(text), tokens)
         return

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 
 from lxml import etree
+from lxml.html import defs
 
 from r2ag.corpus.blocks import Contents, Outline
 
-_UNSEEN = frozenset({"head", "script", "style", "noscript", "template", "svg", "math", "iframe", "object"})
+_UNSEEN = frozenset({"head", "script", "style", "noscript", "template", "svg", "iframe"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_NEWER_INLINE = {"bdi", "data", "label", "mark", "rp", "rt", "ruby", "time", "wbr"}
 # Elements within a line of text; every other one begins and ends a block.
-_PHRASES = frozenset({"a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em"})
-_MORE_PHRASES = frozenset({"font", "i", "img", "ins", "kbd", "label", "mark", "nobr", "q", "ruby", "rp", "rt", "s"})
-_YET_MORE_PHRASES = frozenset(
-    {"samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"}
-)
-_INLINE = _PHRASES | _MORE_PHRASES | _YET_MORE_PHRASES | {"td", "th"}
+_INLINE = defs.special_inline_tags | defs.phrase_tags | defs.font_style_tags | _NEWER_INLINE | {"td", "th"}
 _CELL_END = "\t"  # no other tab is left in text outside <pre>
 
+_WHITE = re.compile(r"\s{2,}|[^\S ]")  # all but single spaces, which are most of it and stay as they are
+_SPACES = re.compile(r" {2,}")
+_AROUND_BREAK = re.compile(r" ?\n ?")
 _CHARSET = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?([\w:-]{2,40})", re.IGNORECASE)
 _HEAD_BYTES = 4096
 
@@ -83,14 +83,14 @@ class _Walk:
 
     def _add(self, text: str | None) -> None:
         if text:
-            self._parts.append(text if self._preformatted else " ".join(f".{text}.".split())[1:-1])
+            self._parts.append(text if self._preformatted else _WHITE.sub(" ", text))
 
     def _flush(self) -> None:
         text = "".join(self._parts)
         self._parts.clear()
         if not self._preformatted:
-            cells = ("\n".join(" ".join(line.split()) for line in cell.split("\n")) for cell in text.split(_CELL_END))
-            text = " | ".join(cell.strip() for cell in cells if cell.strip())
+            cells = (_AROUND_BREAK.sub("\n", _SPACES.sub(" ", cell)).strip() for cell in text.split(_CELL_END))
+            text = " | ".join(filter(None, cells))
         if text.strip():
             self._outline.text(self._bullet + text)
             self._bullet = ""
