@@ -56,13 +56,17 @@ def test_chinese_and_japanese_are_cut_between_sentences(sentence):
 
 
 def test_passages_end_with_their_section_and_their_page():
-    sections = chunk(source(*parse_markdown("# Bees\nHum.\n## Dance\nRound.\n## Wax\nWarm.\n\nSoft.").blocks), words, 100)
+    sections = chunk(
+        source(*parse_markdown("# Bees\nHum.\n## Dance\nRound.\n## Wax\nWarm.\n\nSoft.").blocks), words, 100
+    )
     assert [(passage.text, passage.title, passage.section, passage.place) for passage in sections] == [
         ("Hum.", "Bees", "Bees", "line 2"),
         ("Round.", "Bees > Dance", "Bees > Dance", "line 4"),
         ("Warm.\nSoft.", "Bees > Wax", "Bees > Wax", "lines 6-8"),
     ]
-    pages = chunk(source(*(Block(text, "", f"page {page}") for text, page in [("a", 1), ("b", 1), ("c", 2)])), words, 100)
+    pages = chunk(
+        source(*(Block(text, "", f"page {page}") for text, page in [("a", 1), ("b", 1), ("c", 2)])), words, 100
+    )
     assert [(passage.text, passage.place) for passage in pages] == [("a\nb", "page 1"), ("c", "page 2")]
     assert {passage.source for passage in pages} == {"a.txt"}
 

@@ -50,8 +50,7 @@ def test_content_controls_insertions_and_nested_tables_are_read_and_deletions_no
         with_body(
             f"<w:sdt><w:sdtContent>{paragraph.format('in a control')}</w:sdtContent></w:sdt>"
             "<w:p><w:r><w:t>kept</w:t><w:tab/></w:r><w:ins><w:r><w:t>new</w:t></w:r></w:ins>"
-            "<w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>"
-            + table.format(paragraph.format("a"), inner)
+            "<w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>" + table.format(paragraph.format("a"), inner)
         )
     )
     assert [block.text for block in contents.blocks] == ["in a control", "kept\tnew", "a | b c"]

@@ -7,6 +7,7 @@ then JSON: {"title", "blocks": [[text, section, place]], "unread"} or {"error": 
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import sys
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO
 from r2ag.corpus.blocks import Contents, UnreadableError
 from r2ag.corpus.decoding import decode
 from r2ag.corpus.formats import HTML
-from r2ag.corpus.process import LENGTH_BYTES, MAX_MEMORY_BYTES, MAX_SECONDS
+from r2ag.corpus.process import LENGTH_BYTES, MAX_MEMORY_BYTES
 
 
 def parse(content: bytes, suffix: str) -> Contents:
@@ -42,14 +43,15 @@ def parse(content: bytes, suffix: str) -> Contents:
 
 
 def main() -> None:
-    """Serves requests on stdin until it ends."""
+    """Serves requests on stdin until it ends; the argument is the limit in seconds for one file."""
+    max_seconds = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get between the replies
     while suffix := sys.stdin.buffer.readline():
         content = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(LENGTH_BYTES)))
-        _limit_seconds()
+        _limit_seconds(max_seconds)
         _send(_reply(content, suffix.decode().strip()), replies)
 
 
@@ -77,11 +79,11 @@ def _send(reply: dict[str, Any], stream: BinaryIO) -> None:
     stream.flush()
 
 
-def _limit_seconds() -> None:
-    """Ends this process when one file takes too long, should nobody be left who would."""
+def _limit_seconds(more: int) -> None:
+    """Ends this process when it has used the processor for so much longer."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    used = int(usage.ru_utime + usage.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (used + MAX_SECONDS + 1, resource.RLIM_INFINITY))
+    used = math.ceil(usage.ru_utime + usage.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + more, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":
