@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=10)
     options = parser.parse_args()
     pipeline = Pipeline.from_pretrained()
-    pipeline.add(read_documents([documents_folder()]))
+    encoder = pipeline.encoder
+    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
     lists = [pipeline.find(sample.question, k=options.k).ranked for sample in questions()]
     reader = pipeline.reader
     reader.engine.stop_tokens = [NEVER]

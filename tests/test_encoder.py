@@ -73,6 +73,17 @@ def test_nothing_to_encode(encoder):
     assert encoder.encode_queries([]).shape == (0, HIDDEN)
 
 
+def test_tokens_are_counted_as_the_encoder_reads_them(encoder):
+    assert encoder.count_tokens("") == 0
+    special = encoder.model.tokenizer.num_special_tokens_to_add()
+    assert (
+        encoder.count_tokens("the old bridge ?")
+        == len(encoder.model.tokenizer("the old bridge ?")["input_ids"]) - special
+    )
+    assert encoder.count_tokens("the old bridge \udcff") == encoder.count_tokens("the old bridge ?")
+    assert 0 < encoder.passage_tokens <= encoder.model.max_seq_length - special
+
+
 def test_lone_surrogates_are_encoded(encoder):
     assert np.isfinite(encoder.encode_queries(["old \ud800 bridge"])).all()
 

@@ -9,7 +9,7 @@ from r2ag.types import Document
 
 @pytest.fixture(scope="module")
 def passages() -> list[Document]:
-    return read_documents([documents_folder()])
+    return read_documents([documents_folder()], lambda text: len(text.split()), 120)
 
 
 def test_there_are_forty_short_passages_with_titles_of_their_own(passages):

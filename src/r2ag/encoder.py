@@ -20,6 +20,9 @@ from r2ag.types import Document, RankedList
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+# Enough for a thought, and read whole by encoders that read 256 tokens.
+PASSAGE_TOKENS = 200
+
 Similarity = Literal["cosine", "dot"]
 
 
@@ -61,6 +64,17 @@ class FeatureEncoder:
         for parameter in self.model.parameters():
             digest.update(repr(float(parameter.detach().double().sum())).encode())
         return f"{self.name}:{digest.hexdigest()[:16]}"
+
+    @property
+    def passage_tokens(self) -> int:
+        """The length of passages, in tokens: PASSAGE_TOKENS, or all that this encoder reads where that is less."""
+        readable = int(self.model.max_seq_length or PASSAGE_TOKENS)
+        return min(PASSAGE_TOKENS, readable - int(self.model.tokenizer.num_special_tokens_to_add()))
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without the special ones that the encoder adds."""
+        tokens = self.model.tokenizer(_encodable(text), add_special_tokens=False, verbose=False)
+        return len(tokens["input_ids"])
 
     def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
         """Vectors of questions: float32, shape (len(queries), dimension)."""

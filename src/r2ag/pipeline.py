@@ -1,7 +1,7 @@
 """The object that people use: find, describe, assess, read, and say how sure one may be.
 
 pipeline = Pipeline.from_pretrained()
-pipeline.add(read_documents([Path("notes/")]))
+pipeline.add(read_documents([Path("notes/")], pipeline.encoder.count_tokens, pipeline.encoder.passage_tokens))
 print(pipeline.ask("Which metal do the bridges use?").text)
 """
 

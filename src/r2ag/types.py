@@ -17,14 +17,18 @@ FEATURES = ("relevance", "precedent", "neighbour")
 class Document:
     """One passage that a retriever may return.
 
-    `relevant` is the gold label where one is known (training and evaluation records), else None. `scores` are what
-    finders said of it by name ("bm25", say); an adapter that was trained with such a feature reads it there.
+    `relevant` is the gold label where one is known (training and evaluation records), else None. `section` is the path
+    of headings above the passage and `place` where in its source it stands, in words ("page 3"); both may be empty.
+    `scores` are what finders said of it by name ("bm25", say); an adapter that was trained with such a feature reads it
+    there.
     """
 
     text: str
     title: str = ""
     source: str = ""
     relevant: bool | None = None
+    section: str = ""
+    place: str = ""
     scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property

@@ -10,11 +10,12 @@ from r2ag.cli.ask import NOTHING_FOUND
 from r2ag.pipeline import PRETRAINED
 from r2ag.samples import documents_folder
 from tests.cli.conftest import Command, Tiny
+from tests.corpus.conftest import pdf
 
 needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the shipped adapter is not there yet")
 
 FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models"]
-DOCUMENT_FIELDS = ["rank", "source", "title", "text", "features", "relevance_probability", "used"]
+DOCUMENT_FIELDS = ["rank", "source", "section", "place", "title", "text", "features", "relevance_probability", "used"]
 
 
 def check_contract(answer: dict[str, Any], k: int) -> None:
@@ -95,6 +96,20 @@ def test_paths_may_follow_the_first_one_or_the_option_be_repeated(r2ag: Command,
     repeated = json.loads(r2ag("ask", "Which bridge?", "--docs", first, "--docs", second, "--docs", third, *common).out)
     assert followed["documents"] == repeated["documents"]
     assert {document["source"] for document in followed["documents"]} == {str(first), str(second), str(third)}
+
+
+def test_pages_are_given_and_what_is_skipped_is_told(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "bridges.pdf").write_bytes(pdf(["The bridge was built in 1471."]))
+    for number in range(7):
+        (tmp_path / f"torn{number}.docx").write_bytes(b"PK")
+    common = ["ask", "Which bridge?", "--docs", tmp_path, "--adapter", tiny.adapter, "--max-new-tokens", 4]
+    outcome = r2ag(*common, "--json")
+    document = json.loads(outcome.out)["documents"][0]
+    assert (document["text"], document["place"]) == ("The bridge was built in 1471.", "page 1")
+    told = [line for line in outcome.err.splitlines() if line.startswith("Skipped ")]
+    assert len(told) == 5
+    assert "torn0.docx: it is broken" in told[0]
+    assert "with 2 more" in outcome.err
 
 
 @pytest.mark.parametrize(

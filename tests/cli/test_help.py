@@ -72,7 +72,7 @@ def test_ctrl_c_stops_quietly(r2ag: Command, monkeypatch: pytest.MonkeyPatch) ->
     def interrupted(*paths: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("r2ag.corpus.read_documents", interrupted)
+    monkeypatch.setattr("r2ag.corpus.read_sources", interrupted)
     outcome = r2ag("ask", "Which bridge?", "--docs", ".")
     assert (outcome.status, outcome.out, outcome.err) == (130, "", "Stopped.\n")
 
@@ -81,7 +81,7 @@ def test_a_failure_is_one_sentence_with_a_way_to_more(r2ag: Command, monkeypatch
     def failing(*paths: object) -> None:
         raise RuntimeError("the disk\nis full")
 
-    monkeypatch.setattr("r2ag.corpus.read_documents", failing)
+    monkeypatch.setattr("r2ag.corpus.read_sources", failing)
     outcome = r2ag("ask", "Which bridge?", "--docs", ".")
     expected = "r2ag: The command failed (RuntimeError: the disk); set R2AG_TRACEBACK=1 to see where.\n"
     assert (outcome.status, outcome.out, outcome.err) == (1, "", expected)

@@ -1,105 +1,80 @@
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections import Counter
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from r2ag.corpus import read_documents
-from r2ag.corpus.text import MAX_FILE_BYTES, PASSAGE_WORDS
-from r2ag.errors import InputError
-from r2ag.types import Document
-
-SENTENCE = "The river Vltava rose by 3.14 metres, as www.example.com says."
+from r2ag.corpus.blocks import Block, Contents
+from r2ag.corpus.text import parse_markdown, parse_text
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name: str, content: str | bytes) -> Path:
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return file
-
-    return write
+def blocks(contents: Contents) -> list[tuple[str, str, str]]:
+    return [(block.text, block.section, block.place) for block in contents.blocks]
 
 
-def texts(file: Path) -> list[str]:
-    return [document.text for document in read_documents([file])]
+def test_wrapped_lines_are_joined_and_paragraphs_know_their_lines():
+    contents = parse_text("Bees dance.\r\n\n# No heading\nThey  dance\tin\nthe dark.\n\n\nEnd.")
+    assert contents.title == ""
+    assert contents.blocks == (
+        Block("Bees dance.", "", "line 1", (1, 1)),
+        Block("# No heading They dance in the dark.", "", "lines 3-5", (3, 5)),
+        Block("End.", "", "line 8", (8, 8)),
+    )
 
 
-def test_a_short_text_is_one_passage(write):
-    file = write("notes.txt", "Bees dance.\n\n# No heading in a text file\nThey  dance\tin the dark.\n")
-    text = "Bees dance. # No heading in a text file They dance in the dark."
-    assert read_documents([file]) == [Document(text, title="notes", source=str(file))]
+def test_lists_tables_and_indented_lines_stay_lines():
+    text = "Wanted:\n- a smoker,\n  well kept\n- a veil\n\n| a | b |\n|---|---|\n\n    x = 1\n    y = 2"
+    assert [block.text for block in parse_text(text).blocks] == [
+        "Wanted:\n- a smoker, well kept\n- a veil",
+        "| a | b |\n|---|---|",
+        "    x = 1\n    y = 2",
+    ]
 
 
-def test_sections_of_a_markdown_file_have_their_headings_as_titles(write):
-    file = write("bees.md", "Foreword.\n\n# Dance ##\nThey dance.\n#hashtag\n\n## Empty\n\n### Wax\nThey build.\n")
-    sections = [(document.title, document.text) for document in read_documents([file])]
-    assert sections == [("bees", "Foreword."), ("Dance", "They dance. #hashtag"), ("Wax", "They build.")]
+def test_chinese_lines_are_joined_without_a_space():
+    assert parse_text("蜜蜂用舞蹈\n告诉同伴").blocks[0].text == "蜜蜂用舞蹈告诉同伴"
 
 
-def test_paragraphs_stay_whole_where_they_fit(write):
-    paragraphs = [" ".join([f"word{number}"] * 50) for number in range(5)]
-    passages = texts(write("notes.txt", "\n\n".join(paragraphs)))
-    assert passages == [" ".join(paragraphs[:2]), " ".join(paragraphs[2:4]), paragraphs[4]]
+def test_headings_are_the_sections_of_what_is_below_them():
+    contents = parse_markdown(
+        "Foreword.\n\n# Bees ##\nThey dance.\n#hashtag\n\n## Wax\n\n### Comb\nSix sides.\n\nHoney\n-----\nSweet.\n"
+    )
+    assert contents.title == "Bees"
+    assert blocks(contents) == [
+        ("Foreword.", "", "line 1"),
+        ("They dance. #hashtag", "Bees", "lines 4-5"),
+        ("Six sides.", "Bees > Wax > Comb", "line 10"),
+        ("Sweet.", "Bees > Honey", "line 14"),
+    ]
 
 
-def test_a_long_paragraph_is_split_between_sentences(write):
-    passages = texts(write("notes.txt", " ".join([SENTENCE] * 48)))
-    per_passage = PASSAGE_WORDS // len(SENTENCE.split())
-    assert passages == [" ".join([SENTENCE] * per_passage)] * (48 // per_passage)
+def test_a_file_with_several_headings_of_level_one_has_no_title():
+    assert parse_markdown("# Bees\nDance.\n# Ants\nMarch.").title == ""
 
 
-def test_a_sentence_without_end_is_split_between_words(write):
-    words = [f"word{number}" for number in range(301)]
-    passages = texts(write("notes.txt", "\n".join(words)))
-    assert [len(passage.split()) for passage in passages] == [120, 120, 61]
-    assert " ".join(passages).split() == words
+def test_headings_over_nothing_and_endless_ones_are_text():
+    endless = ("long " * 100).strip()
+    assert blocks(parse_markdown(f"# To do\n## Feed the bees\n## Paint\n# {endless}\n# Done")) == [
+        ("Feed the bees", "To do", "line 2"),
+        (endless, "To do > Paint", "line 4"),
+        ("Done", "", "line 5"),
+    ]
 
 
-@pytest.mark.parametrize("sentence", ["蜜蜂用舞蹈告诉同伴花在哪里。", "橋は一四七一年に建てられた", "هل الجسر قديم؟ "])
-def test_texts_in_other_scripts_are_split_too(write, sentence):
-    passages = texts(write("notes.txt", sentence * 200))
-    assert re.sub(r"\s", "", "".join(passages)) == re.sub(r"\s", "", sentence * 200)
-    assert len(passages) > 3
-    assert max(map(len, passages)) <= 7 * PASSAGE_WORDS
+def test_code_between_fences_is_one_block_and_has_no_headings():
+    code = "```sh\n# no heading\n\n~~~\nmake\n```"
+    contents = parse_markdown(f"# Build\n{code}\nDone.")
+    assert blocks(contents) == [(code, "Build", "lines 2-7"), ("Done.", "Build", "line 8")]
+    assert blocks(parse_markdown("~~~\nnever closed\n\n# x")) == [("~~~\nnever closed\n\n# x", "", "lines 1-4")]
 
 
-def test_folders_are_read_in_the_order_of_names(write, tmp_path):
-    for name in ("b.md", "a.txt", "deep/c.MARKDOWN", "picture.png", "notes.md.bak"):
-        write(name, f"In {name}.")
-    write("empty.txt", "")
-    assert [Path(document.source).name for document in read_documents([tmp_path])] == ["a.txt", "b.md", "c.MARKDOWN"]
-    named = [tmp_path / "b.md", tmp_path / "a.txt"]
-    assert [document.text for document in read_documents(named)] == ["In b.md.", "In a.txt."]
+@given(st.text(st.sampled_from("ab #-=`~|>\n\r\t\0") | st.characters(codec="utf-8")))
+def test_no_character_is_lost(text):
+    def letters(text: str) -> str:
+        return "".join(character for character in text if character not in "#=-" and not character.isspace())
 
-
-def test_a_byte_order_mark_and_broken_bytes_do_no_harm(write):
-    assert texts(write("notes.txt", b"\xef\xbb\xbfCaf\xe9 by the bridge")) == ["Caf\ufffd by the bridge"]
-
-
-def test_what_holds_no_text_is_refused_by_name(write, tmp_path):
-    binary = write("model.txt", b"GGUF\0\0\1")
-    empty = write("empty/empty.txt", " \n\n ")
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    for path, reason in [
-        (tmp_path / "gone.txt", "There is no file or folder"),
-        (bare, "holds no document"),
-        (binary, "is not a text file"),
-        (empty, "no text in it"),
-        (empty.parent, "no text in it"),
-    ]:
-        with pytest.raises(InputError, match=reason) as refusal:
-            read_documents([path])
-        assert str(path) in str(refusal.value)
-
-
-def test_a_huge_file_is_refused_unread(tmp_path):
-    file = tmp_path / "huge.txt"
-    with file.open("wb") as content:
-        content.truncate(MAX_FILE_BYTES + 1)
-    with pytest.raises(InputError, match=r"huge\.txt is larger than 50 MB"):
-        read_documents([file])
+    assert letters("".join(block.text for block in parse_text(text).blocks)) == letters(text)
+    found = parse_markdown(text).blocks
+    held = letters("".join(block.section + block.text for block in found))
+    assert Counter(letters(text)) <= Counter(held)

@@ -15,8 +15,10 @@ from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
+    from r2ag.corpus import Skipped, SourceFile
     from r2ag.types import Answer, ScoredDocument
 
+TOLD_SKIPS = 5
 NOTHING_FOUND = "Nothing relevant was found in these documents."
 
 
@@ -27,7 +29,7 @@ def ask(
         typer.Option(
             "--docs",
             metavar="PATH…",
-            help="Text (.txt) and Markdown (.md) files, or folders of them; more may follow, or repeat --docs.",
+            help="Text, Markdown, HTML, PDF and Word files, folders or patterns; more may follow, or repeat --docs.",
             show_default=False,
         ),
     ],
@@ -49,22 +51,28 @@ def ask(
         bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
     ] = True,
 ) -> None:
-    """Answer a question from text and Markdown files.
+    """Answer a question from text, Markdown, HTML, PDF and Word files.
 
     Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
     relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
     ζ (to its neighbours).
     """
-    from r2ag.corpus import read_documents
+    from r2ag.corpus import Skipped, chunk, read_sources
     from r2ag.prompting import check_question
 
     check_question(question)
-    documents = read_documents([*docs, *_paths(more or [])])
+    skipped = list[Skipped]()
+    files = read_sources([*docs, *_paths(more or [])], skipped.append)
+    _tell_what_is_missing(files, skipped)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        encoder = pipeline.encoder
+        documents = [
+            document for file in files for document in chunk(file, encoder.count_tokens, encoder.passage_tokens)
+        ]
         note(f"Encoding {len(documents)} passages …")
         pipeline.add(documents)
         writer = _Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
@@ -104,6 +112,8 @@ def _document_fields(document: ScoredDocument) -> dict[str, Any]:
     return {
         "rank": document.rank,
         "source": document.document.source,
+        "section": document.document.section,
+        "place": document.document.place,
         "title": document.document.title,
         "text": document.document.text,
         "features": dict(document.features),
@@ -117,6 +127,15 @@ def _paths(more: Sequence[Path]) -> Sequence[Path]:
         if not path.exists():
             raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
     return more
+
+
+def _tell_what_is_missing(files: Sequence[SourceFile], skipped: Sequence[Skipped]) -> None:
+    missing = [f"Skipped {each.path}: it {each.reason}" for each in skipped]
+    missing += [f"{file.source}: {', '.join(file.unread)} can't be read." for file in files if file.unread]
+    for sentence in missing[:TOLD_SKIPS]:
+        note(sentence)
+    if len(missing) > TOLD_SKIPS:
+        note(f"So it is with {len(missing) - TOLD_SKIPS} more.")
 
 
 class _Writer:
@@ -147,7 +166,8 @@ def _print_rest(answer: Answer, plain: str | None, stream: TextIO) -> None:
     print(file=stream)
     for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
         if document.rank in answer.citations:
-            print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(source)})", file=stream)
+            where = ", ".join(filter(None, [source, document.document.place]))
+            print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(where)})", file=stream)
     if not answer.abstained and not answer.citations:
         print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
     if answer.shortened:

@@ -17,6 +17,7 @@ from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
+    from r2ag.encoder import FeatureEncoder
     from r2ag.types import Document, Record
 
 
@@ -64,11 +65,12 @@ def mine(
         asked = [record for record in records if any(document.relevant for document in record.documents)]
         if not asked:
             raise InputError(f"{source}: none of its {len(records)} questions has a relevant passage; mark them.")
-        passages = _pool([*(pool or []), *(more or [])], records)
-        note(f"Mining {len(passages)} passages for {len(asked)} questions …")
         from r2ag.encoder import FeatureEncoder
 
-        mined = mine_distractors(asked, passages, FeatureEncoder.from_pretrained(retriever), count)
+        encoder = FeatureEncoder.from_pretrained(retriever)
+        passages = _pool([*(pool or []), *(more or [])], records, encoder)
+        note(f"Mining {len(passages)} passages for {len(asked)} questions …")
+        mined = mine_distractors(asked, passages, encoder, count)
         mined = [replace(record, documents=by_hash(record.documents, seed)) for record in mined]
         write(mined, output)
         print_facts(
@@ -82,10 +84,10 @@ def mine(
         )
 
 
-def _pool(paths: Sequence[Path], records: Sequence[Record]) -> list[Document]:
+def _pool(paths: Sequence[Path], records: Sequence[Record], encoder: FeatureEncoder) -> list[Document]:
     from r2ag.records.pool import read_pool
 
-    return read_pool(paths) if paths else [document for record in records for document in record.documents]
+    return read_pool(paths, encoder) if paths else [document for record in records for document in record.documents]
 
 
 def _distractors(record: Record) -> int:

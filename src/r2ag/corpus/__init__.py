@@ -1,5 +1,20 @@
-"""Files to documents."""
+"""Files to blocks of text, and blocks to passages."""
 
-from r2ag.corpus.text import read_documents
+from r2ag.corpus.blocks import Block, Skipped, SourceFile
+from r2ag.corpus.chunking import chunk
+from r2ag.corpus.documents import read_documents, read_sources
+from r2ag.corpus.files import FileReader, read_file, read_files
+from r2ag.corpus.listing import list_files
 
-__all__ = ["read_documents"]
+__all__ = [
+    "Block",
+    "FileReader",
+    "Skipped",
+    "SourceFile",
+    "chunk",
+    "list_files",
+    "read_documents",
+    "read_file",
+    "read_files",
+    "read_sources",
+]

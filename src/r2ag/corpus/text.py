@@ -1,102 +1,75 @@
-"""Text and Markdown files to documents, split at paragraphs into passages that an encoder reads whole."""
+"""Text and Markdown to blocks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from r2ag.errors import InputError
-from r2ag.types import Document
+from r2ag.corpus.blocks import Contents, Outline
+from r2ag.corpus.lines import Lines, paragraphs, place_of, split_lines
 
-SUFFIXES = (".txt", ".md", ".markdown")
-MAX_FILE_BYTES = 50_000_000
-PASSAGE_WORDS = 120
-
-# Chinese and Japanese have no spaces: there each character counts as a word, and a sentence ends at its full stop.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
+_UNDERLINE = re.compile(r" {0,3}(={2,}|-{2,})[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
-def read_documents(paths: Sequence[Path]) -> list[Document]:
-    """Passages of the files, and of all text and Markdown files in the folders, in the order of their names.
-
-    Raises:
-        InputError: a path is missing, empty or no text, or a folder holds no such file; names it.
-    """
-    documents = [document for path in paths for file in _files(path) for document in _passages(file)]
-    if not documents:
-        raise InputError(
-            f"{', '.join(map(str, paths))}: no text in it; give text or Markdown files with words in them."
-        )
-    return documents
+def parse_text(text: str) -> Contents:
+    """Paragraphs of plain text."""
+    outline = Outline()
+    _add_paragraphs(outline, split_lines(text), 1)
+    return outline.contents()
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"There is no file or folder {path}; check --docs.")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    if not found:
-        raise InputError(f"The folder {path} holds no document; text (.txt) and Markdown (.md) files are read.")
-    return found
-
-
-def _passages(file: Path) -> Iterator[Document]:
-    for title, text in _sections(_read(file), file.suffix.lower() != ".txt"):
-        for passage in _split(text):
-            yield Document(text=passage, title=title or file.stem, source=str(file))
-
-
-def _read(file: Path) -> str:
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{file} is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it.")
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{file} can't be read ({error.strerror}).") from None
-    if b"\0" in content[:4096]:
-        raise InputError(f"{file} is not a text file; give text (.txt) or Markdown (.md) files.")
-    return content.decode("utf-8-sig", "replace")
-
-
-def _sections(text: str, markdown: bool) -> Iterator[tuple[str, str]]:
-    """(heading, text) pairs; the heading is empty where there is none."""
-    heading, lines = "", list[str]()
-    for line in text.splitlines():
-        match = re.match(r"#{1,6}\s+(.+?)\s*#*$", line) if markdown else None
-        if match:
-            yield heading, "\n".join(lines)
-            heading, lines = match.group(1), []
+def parse_markdown(text: str) -> Contents:
+    """Paragraphs of Markdown under its headings; code between fences is one block, whatever it holds."""
+    outline = Outline()
+    pending, first, fence = list[str](), 1, ""
+    lines = split_lines(text)
+    for number, line in enumerate(lines, start=1):
+        if fence:
+            pending.append(line)
+            if _closes(line, fence):
+                _add(outline, "\n".join(pending), (first, number))
+                pending, first, fence = [], number + 1, ""
+        elif heading := _heading(line, pending):
+            level, title, taken = heading
+            _add_paragraphs(outline, pending[: len(pending) - taken], first)
+            at = (number - taken, number)
+            outline.heading(level, title, place_of(at), at)
+            pending, first = [], number + 1
+        elif opening := _FENCE.match(line):
+            _add_paragraphs(outline, pending, first)
+            pending, first, fence = [line], number, opening.group(1)
         else:
-            lines.append(line)
-    yield heading, "\n".join(lines)
+            pending.append(line)
+    if fence:
+        _add(outline, "\n".join(pending), (first, len(lines)))
+    else:
+        _add_paragraphs(outline, pending, first)
+    return outline.contents()
 
 
-def _split(text: str) -> Iterator[str]:
-    """Passages of at most PASSAGE_WORDS words: whole paragraphs where they fit, else whole sentences."""
-    pieces = (piece for paragraph in re.split(r"\n\s*\n", text) for piece in _sentences(paragraph))
-    current, count = list[str](), 0
-    for piece in pieces:
-        words = len(_WORD.findall(piece))
-        if current and count + words > PASSAGE_WORDS:
-            yield " ".join(current)
-            current, count = [], 0
-        current.append(piece)
-        count += words
-    if current:
-        yield " ".join(current)
+def _heading(line: str, pending: Sequence[str]) -> tuple[int, str, int] | None:
+    """A heading's level, its text, and how many pending lines belong to it: one where it is underlined."""
+    if hashes := _HEADING.match(line):
+        title = line[hashes.end() :].strip()
+        unclosed = title.rstrip("#")
+        return len(hashes.group(1)), title if unclosed[-1:].strip() else unclosed.strip(), 0
+    alone = bool(pending) and bool(pending[-1].strip()) and not (len(pending) > 1 and pending[-2].strip())
+    if alone and (underline := _UNDERLINE.match(line)):
+        return 1 if underline.group(1)[0] == "=" else 2, pending[-1].strip(), 1
+    return None
 
 
-def _sentences(paragraph: str) -> Iterable[str]:
-    flat = " ".join(paragraph.split())
-    if len(_WORD.findall(flat)) <= PASSAGE_WORDS:
-        return [flat] if flat else []
-    return [chunk for sentence in _SENTENCE_END.split(flat) for chunk in _chunks(sentence)]
+def _closes(line: str, fence: str) -> bool:
+    bare = line.strip()
+    return len(bare) >= len(fence) and not bare.strip(fence[0])
 
 
-def _chunks(sentence: str) -> list[str]:
-    words = list(_WORD.finditer(sentence))
-    pieces = [words[start : start + PASSAGE_WORDS] for start in range(0, len(words), PASSAGE_WORDS)]
-    return [sentence[piece[0].start() : piece[-1].end()] for piece in pieces]
+def _add_paragraphs(outline: Outline, lines: Sequence[str], first: int) -> None:
+    for text, at in paragraphs(lines, first):
+        _add(outline, text, at)
+
+
+def _add(outline: Outline, text: str, lines: Lines) -> None:
+    outline.text(text, place_of(lines), lines)

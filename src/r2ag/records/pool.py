@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
 from r2ag.records.formats.beir import read_passages
 from r2ag.records.formats.row import Row
 from r2ag.types import Document
 
+if TYPE_CHECKING:
+    from r2ag.encoder import FeatureEncoder
+
 _JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
-def read_pool(paths: Sequence[Path]) -> list[Document]:
-    """The passages of JSON lines, text and Markdown files, and folders of the latter two.
+def read_pool(paths: Sequence[Path], encoder: FeatureEncoder) -> list[Document]:
+    """The passages of JSON lines, and of files and folders that `r2ag.corpus` reads, in the encoder's sizes.
 
     JSON lines hold "text" and, if they like, "title" (BEIR's corpora), or "contents", whose first line is the title
     (FlashRAG's).
@@ -26,7 +30,7 @@ def read_pool(paths: Sequence[Path]) -> list[Document]:
 
     passages = [_passage(row) for path in paths if _is_json(path) for row in read_passages(path)]
     others = [path for path in paths if not _is_json(path)]
-    return passages + (read_documents(others) if others else [])
+    return passages + (read_documents(others, encoder.count_tokens, encoder.passage_tokens) if others else [])
 
 
 def _is_json(path: Path) -> bool:
