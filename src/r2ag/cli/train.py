@@ -39,6 +39,14 @@ class TrainedMethod(StrEnum):
     raft = "raft"
 
 
+RATES = {
+    TrainedMethod.r2ag: DEFAULT.learning_rate,
+    # Tokens that are themselves the parameters move by the rate at each step, a projection's output by far more.
+    TrainedMethod.learned_tokens: 0.03,
+    TrainedMethod.raft: DEFAULT.learning_rate,
+}
+
+
 class TrainingOrder(StrEnum):
     """Of the documents in the prompt."""
 
@@ -84,12 +92,16 @@ def train(
     ] = TrainedMethod.r2ag,
     lora: Annotated[bool, typer.Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
     epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, falling linearly.")] = DEFAULT.learning_rate,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Of AdamW, falling linearly.", show_default="0.001; learned-tokens 0.03"),
+    ] = None,
+    lora_learning_rate: Annotated[float, typer.Option(help="The same, of the LoRA.")] = DEFAULT.lora_learning_rate,
     batch_size: Annotated[int, typer.Option(min=1, help="Lists a step.")] = DEFAULT.batch_size,
     matching_epochs: Annotated[
         int, typer.Option(min=0, help="Of relevance alone before the LLM is read; takes seconds.")
     ] = DEFAULT.matching_epochs,
-    slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 1,
+    slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 2,
     features: Annotated[
         str, typer.Option(metavar="NAME,…", help="Without some of these, or with scores that the documents bring.")
     ] = ",".join(FEATURES),
@@ -106,8 +118,12 @@ def train(
         str, typer.Option(metavar="LO-HI", help="Documents a list, drawn at random.")
     ] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
     relevance_direction: Annotated[
-        bool, typer.Option("--relevance-direction", help="The relevance head's probability moves the embeddings too.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--relevance-direction/--no-relevance-direction",
+            help="The relevance head's probability moves the embeddings too.",
+        ),
+    ] = True,
     gold_relevance: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs the former.")
     ] = DEFAULT.gold_relevance,
@@ -140,7 +156,8 @@ def train(
         method=method.value,
         lora=lora,
         epochs=_positive(epochs, "--epochs"),
-        learning_rate=_positive(learning_rate, "--learning-rate"),
+        learning_rate=_positive(RATES[method] if learning_rate is None else learning_rate, "--learning-rate"),
+        lora_learning_rate=_positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,
         matching_epochs=matching_epochs,
         order=order.value,

@@ -23,6 +23,7 @@ class TrainingConfig:
     batch_size: int = 8  # lists a step
     micro_batch_size: int = 1  # lists read at once; more helps a GPU, padding costs a CPU more than it gains
     learning_rate: float = 1e-3
+    lora_learning_rate: float = 3e-4  # of the LLM's LoRA, which starts from an LLM that can already read
     matching_epochs: int = (
         6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
     )
@@ -33,7 +34,7 @@ class TrainingConfig:
     long_lists: float = 0.1  # share of lists with up to max_documents
     without_relevant: float = 0.1  # share of lists whose relevant documents are taken out; they train L_QDM alone
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
-    gold_relevance: float = 0.0  # share of the first lists whose E^R sees gold labels; falls to none half-way
+    gold_relevance: float = 1.0  # share of the first lists whose E^R sees gold labels; falls to none half-way
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
     targets: Literal["gold", "own"] = "gold"  # what the LLM learns to write: gold answers, or its own correct ones
     max_prompt_tokens: int = 700

@@ -227,8 +227,6 @@ def _trainer(
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "linear",
         "warmup_steps": max(1, steps // 20),
-        "optim": "adamw_torch",
-        "weight_decay": 0.0,
         "max_grad_norm": 1.0,
         "seed": config.seed,
         "eval_strategy": "steps",
@@ -251,6 +249,7 @@ def _trainer(
         eval_dataset=held,
         data_collator=collator,
         callbacks=callbacks,
+        lora_learning_rate=config.lora_learning_rate,
     )
 
 

@@ -22,6 +22,23 @@ WEIGHTS = "trainable.safetensors"
 class R2AGTrainer(Trainer):
     """Lists come in the order in which they were drawn, so that a resumed run continues as if never stopped."""
 
+    def __init__(self, *arguments: Any, lora_learning_rate: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lora_learning_rate = lora_learning_rate
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with a rate of its own for the LLM's LoRA."""
+        if self.optimizer is None:
+            learning = [(n, p) for n, p in self._own_model().named_parameters() if p.requires_grad]
+            groups: list[dict[str, Any]] = [
+                {"params": [p for n, p in learning if "lora_" not in n]},
+                {"params": [p for n, p in learning if "lora_" in n], "lr": self.lora_learning_rate},
+            ]
+            groups = [group for group in groups if group["params"]]
+            self.optimizer = torch.optim.AdamW(groups, lr=self.args.learning_rate, weight_decay=0.0)
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
+
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
