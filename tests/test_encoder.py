@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 from r2ag.encoder import FeatureEncoder, rank_by_similarity
 from r2ag.errors import InputError
 from r2ag.types import Document, RankedList
-from tests.tiny import HIDDEN, some_documents, tiny_encoder_folder
+from tests.tiny import HIDDEN, some_documents, tiny_encoder, tiny_encoder_folder
 
 QUESTION = "Who built the old bridge?"
 
@@ -170,3 +171,15 @@ def test_the_default_encoder_knows_what_belongs_together():
     ranked = encoder.rank(QUESTION, [Document(text) for text in texts])
     assert (encoder.similarity, encoder.dimension) == ("cosine", 384)
     assert ranked.documents[0].text == texts[1]
+
+
+def test_the_fingerprint_does_not_depend_on_threads():
+    threads = torch.get_num_threads()
+    try:
+        found = set()
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            found.add(tiny_encoder().fingerprint)
+        assert len(found) == 1
+    finally:
+        torch.set_num_threads(threads)

@@ -62,7 +62,7 @@ class FeatureEncoder:
         """Tells the weights apart: encoders with one fingerprint give the same vectors."""
         digest = hashlib.sha256()
         for parameter in self.model.parameters():
-            # Rounded: sums come out a little differently with other numbers of threads, a merged LoRA on other machines.
+            # Rounded: sums differ a little by the number of threads, and a merged LoRA by the machine.
             digest.update(f"{float(parameter.detach().double().abs().sum()):.6e}".encode())
         return f"{self.name}:{digest.hexdigest()[:16]}"
 
