@@ -20,6 +20,8 @@ class Document:
     text: str
     title: str = ""
     source: str = ""
+    section: str = ""
+    place: str = ""
     relevant: bool | None = None
 
     @property
