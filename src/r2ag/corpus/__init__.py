@@ -86,4 +86,6 @@ def _fitting(text: str, count_tokens: Callable[[str], int], max_tokens: int) -> 
         return [text] if text else []
     words = text.split()
     half = len(words) // 2
-    return [piece for part in (words[:half], words[half:]) for piece in _fitting(" ".join(part), count_tokens, max_tokens)]
+    return [
+        piece for part in (words[:half], words[half:]) for piece in _fitting(" ".join(part), count_tokens, max_tokens)
+    ]

@@ -103,7 +103,8 @@ class EmbeddingsAPI:
                 f"{self.url} did not answer with one vector for each text; check that it is an OpenAI-compatible "
                 "embeddings server."
             )
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit
 
     def _post(self, request: dict[str, Any]) -> bytes:
         """The answer's body; what may pass is tried again, after ever longer pauses."""

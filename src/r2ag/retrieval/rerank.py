@@ -48,7 +48,7 @@ def load_cross_encoder(name: str, device: str | None = None) -> CrossEncoder:
     with loading("reranker", name, name):
         from sentence_transformers import CrossEncoder
 
-        model = CrossEncoder(name, device=device, trust_remote_code=False)
+        model: CrossEncoder = CrossEncoder(name, device=device, trust_remote_code=False)
         if model.num_labels != 1:
             raise ValueError(f"it gives {model.num_labels} scores to a pair, and a reranker gives one")
         return model

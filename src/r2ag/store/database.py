@@ -23,7 +23,7 @@ DATABASE, LOCK = "store.sqlite", "store.lock"
 FORMAT_VERSION = 1
 WAIT_SECONDS = 10
 
-# Rows of `chunks` are never changed and their ids never used again: what is new has a higher id, what is gone is missing.
+# Rows of `chunks` never change and no id is used again: what is new has a higher id, what is gone is missing.
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
     "CREATE TABLE files (id INTEGER PRIMARY KEY, source TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,"

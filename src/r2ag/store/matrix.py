@@ -1,4 +1,4 @@
-"""The vectors of a store in memory: a cache that is made from the database, and from its former self where that helps."""
+"""The vectors of a store in memory: a cache, made from the database and from its former self."""
 
 from __future__ import annotations
 

@@ -58,7 +58,10 @@ class Snapshot:
     def files(self) -> dict[str, StoredFile]:
         """All files by their source."""
         rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
-        return {row[0]: StoredFile(*row[:4], json.loads(row[4])) for row in rows}
+        return {
+            source: StoredFile(source, digest, size, modified, json.loads(fields))
+            for source, digest, size, modified, fields in rows
+        }
 
     def file_count(self) -> int:
         """How many files there are."""
@@ -87,7 +90,8 @@ class Snapshot:
         terms = any_word(question)
         if not terms:
             return []
-        sql, parameters = "SELECT rowid, -rank FROM words WHERE words MATCH ?", [terms]
+        sql = "SELECT rowid, -rank FROM words WHERE words MATCH ?"
+        parameters: list[Value] = [terms]
         if where is not None:
             condition = parse_where(where)
             sql += f" AND rowid IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
@@ -100,8 +104,7 @@ class Snapshot:
         sql = f"SELECT text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ?"
         rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
         return tuple(
-            Document(text, title, source, section=section, place=place)
-            for text, title, source, section, place in rows
+            Document(text, title, source, section=section, place=place) for text, title, source, section, place in rows
         )
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:

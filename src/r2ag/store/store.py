@@ -24,7 +24,6 @@ from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
     LOCK,
-    Meta,
     connect,
     connect_to_write,
     create_tables,
@@ -160,7 +159,9 @@ class Store:
                 generation = read_meta(writer.connection, self.folder).generation
                 current_matrix(writer.connection, Matrix.empty(self.encoder.dimension), generation, self.folder)
         if problem is not None:
-            raise InputError(f"The store {self.folder} is damaged ({problem}); index the files again into a new folder.")
+            raise InputError(
+                f"The store {self.folder} is damaged ({problem}); index the files again into a new folder."
+            )
 
     def compact(self) -> None:
         """Gives room that removed documents took back to the disk; needs as much again meanwhile.

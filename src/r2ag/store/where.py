@@ -29,6 +29,7 @@ _Node = Callable[[], "Condition"]
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<mark>!=|<=|>=|[=<>(),])|(?P<word>[^\s'"=<>!(),]+))"""
 )
+_SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -55,7 +56,7 @@ def as_value(text: str) -> Value:
     """A number where that keeps every character ("2024", "3.5"), else the text ("007", "1.10")."""
     for number in (int, float):
         try:
-            value: Value = number(text)
+            value: int | float = number(text)
         except ValueError:
             continue
         if str(value) == text and text.lstrip("-")[0].isdecimal() and -(2**63) <= value < 2**63:
@@ -154,11 +155,12 @@ class _Parser:
         return _opposite(condition) if negated else condition
 
     def _compared(self, field: str) -> Condition:
-        for sign in ("=", "!=", "<=", ">=", "<", ">"):
-            if self._accept(sign):
-                literal = self._literal()
-                return _opposite(_compare(field, "=", literal)) if sign == "!=" else _compare(field, sign, literal)
-        self._refuse(f"one of = != < <= > >= like in after {field}")
+        sign = self._token.text
+        if self._token.kind != "mark" or sign not in _SIGNS:
+            self._refuse(f"one of {' '.join(_SIGNS)} like in")
+        self._next()
+        literal = self._literal()
+        return _opposite(_compare(field, "=", literal)) if sign == "!=" else _compare(field, sign, literal)
 
     def _any_of(self, field: str) -> Condition:
         self._expect("(")
