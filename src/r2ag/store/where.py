@@ -18,7 +18,7 @@ from typing import NoReturn
 from r2ag.errors import InputError
 
 MAX_CHARACTERS = 2000
-MAX_DEPTH = 50
+MAX_DEPTH = 15  # as deep as SQLite's own parser follows
 MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
 MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
 FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
