@@ -188,8 +188,8 @@ def _problem(connection: sqlite3.Connection) -> str | None:
     (sound,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if sound != "ok":
         return " ".join(sound.split())
-    if connection.execute("PRAGMA foreign_key_check").fetchone():
-        return "a passage belongs to no file"
+    if orphan := connection.execute("PRAGMA foreign_key_check").fetchone():
+        return f"the table {orphan[0]} belongs to rows of {orphan[2]} that are gone"
     connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
     for table, key in (("vectors", "chunk"), ("words", "rowid")):
         ids = f"SELECT {key} FROM {table}"
