@@ -1,17 +1,18 @@
-"""A text encoder that is quick and needs no weights: each word has a fixed random direction."""
+"""A text encoder and a chunker that are quick and easy to foresee."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from r2ag.corpus import SourceFile
 from r2ag.types import Document
 
 
 class HashingEncoder:
-    """Vectors of unit length whose product grows with the words that two texts share; counts what it encodes."""
+    """Each word has a fixed random direction: vectors of unit length whose product grows with the words that two texts share; counts what it encodes."""
 
     max_tokens = 512
 
@@ -37,3 +38,9 @@ class HashingEncoder:
                 seed = hashlib.sha256(f"{self.name}:{word}".encode("utf-8", "replace")).digest()[:8]
                 row += np.random.default_rng(int.from_bytes(seed, "big")).standard_normal(self.dimension)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def paragraphs(file: SourceFile, count_tokens: Callable[[str], int], max_tokens: int) -> list[Document]:
+    """A passage of each paragraph, without a title."""
+    texts = [text.strip() for block in file.blocks for text in block.text.split("\n\n")]
+    return [Document(text, source=file.source) for text in texts if text]

@@ -9,7 +9,8 @@ import pytest
 from r2ag import __version__
 from tests.cli.conftest import Command
 
-COMMANDS = ("ask", "train", "train-encoder", "calibrate", "eval", "info")
+COMMANDS = ("ask", "train", "train-encoder", "calibrate", "eval", "info", "index", "store")
+STORE_COMMANDS = ("info", "check", "compact", "remove")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
@@ -19,12 +20,14 @@ def test_the_root_help_names_every_command(r2ag: Command, arguments: list[str]) 
     assert all(f" {command} " in outcome.out for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_examples(r2ag: Command, command: str) -> None:
-    outcome = r2ag(command, "--help")
+@pytest.mark.parametrize(
+    "command", [*((name,) for name in COMMANDS if name != "store"), *(("store", name) for name in STORE_COMMANDS)]
+)
+def test_every_command_has_help_with_examples(r2ag: Command, command: tuple[str, ...]) -> None:
+    outcome = r2ag(*command, "--help")
     assert outcome.status == 0
     assert "Examples:" in outcome.out
-    assert f"r2ag {command}" in outcome.out.split("Examples:")[1]
+    assert f"r2ag {' '.join(command)}" in outcome.out.split("Examples:")[1]
 
 
 def test_the_version(r2ag: Command) -> None:

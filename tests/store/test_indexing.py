@@ -13,10 +13,15 @@ import pytest
 from r2ag.corpus import Skipped
 from r2ag.errors import InputError
 from r2ag.store import Progress, Store, index_files, remove_files
-from tests.hashing import HashingEncoder
+from tests.hashing import HashingEncoder, paragraphs
 from tests.store.conftest import TOPICS, write
 
 KILLS = int(os.environ.get("R2AG_TEST_KILLS", "10"))
+
+
+@pytest.fixture(autouse=True)
+def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("r2ag.store.indexing.chunk", paragraphs)
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def test_every_passage_is_there_with_its_vector(store, notes, encoder):
     assert counts(store, notes, encoder) == (4, 0, 0, 0, 8)
     assert contents(store) == {f"{t}.md": [f"The {t} was built in 1471.", f"In 1802 the {t} fell."] for t in TOPICS}
     with store.snapshot() as snapshot:
-        query = encoder.encode_queries(["river In 1802 the river fell."])[0]
+        query = encoder.encode_queries(["In 1802 the river fell."])[0]
         hits = snapshot.nearest(query, 3)
         (document, *_) = snapshot.documents([hit.id for hit in hits])
         assert document.text == "In 1802 the river fell."
@@ -76,7 +81,7 @@ def test_changed_files_take_their_passages_place_and_deleted_ones_go(store, note
     (notes / "town.md").unlink()
     encoder.encoded.clear()
     assert counts(store, notes, encoder) == (0, 1, 2, 1, 1)
-    assert encoder.encoded == ["bridge\nA ferry runs now."]
+    assert encoder.encoded == ["A ferry runs now."]
     assert list(contents(store)) == ["mason.md", "river.md", "bridge.md"]
     assert contents(store)["bridge.md"] == ["A ferry runs now."]
     with store.snapshot() as snapshot:
@@ -172,8 +177,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from r2ag.store import Store, index_files, indexing
-from tests.hashing import HashingEncoder
-encoder, indexing.PASSAGES_AT_ONCE = HashingEncoder(), int(sys.argv[3])
+from tests.hashing import HashingEncoder, paragraphs
+encoder, indexing.chunk, indexing.PASSAGES_AT_ONCE = HashingEncoder(), paragraphs, int(sys.argv[3])
 print("started", flush=True)
 report = index_files(Store.create(Path(sys.argv[1]), encoder), [Path(sys.argv[2])], encoder)
 print(report.passages, flush=True)

@@ -94,7 +94,8 @@ class Snapshot:
         parameters: list[Value] = [terms]
         if where is not None:
             condition = parse_where(where)
-            sql += f" AND rowid IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
+            # The + keeps SQLite from running the full-text query once for each of these ids.
+            sql += f" AND +rowid IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
             parameters += condition.parameters
         rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
         return [Hit(*row) for row in rows]
@@ -111,7 +112,7 @@ class Snapshot:
         """Their vectors: float32, shape (len(ids), dimension)."""
         sql = "SELECT vector FROM vectors WHERE chunk = ?"
         blobs = [self._connection.execute(sql, (id_,)).fetchone()[0] for id_ in ids]
-        return unpack(blobs, self.meta.encoder.dimension, self._folder)
+        return unpack(blobs, self.meta.encoder.dimension, self._folder).copy()  # torch wants to be able to write
 
     def _ids(self, condition: Condition) -> np.ndarray:
         sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql} ORDER BY chunks.id"
