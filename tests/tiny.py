@@ -177,6 +177,19 @@ def tiny_encoder_folder(folder: Path, similarity: str = "cosine", query_prompt: 
     return folder
 
 
+def tiny_cross_encoder_folder(folder: Path, labels: int = 1) -> Path:
+    """Writes a random cross-encoder that gives `labels` scores to a pair into `folder`."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer("wordpiece")
+    sizes = {"hidden_size": HIDDEN, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = BertConfig(vocab_size=len(tokenizer), initializer_range=0.5, num_labels=labels, **sizes)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @cache
 def tiny_encoder(similarity: str = "cosine") -> FeatureEncoder:
     """A random feature encoder of dimension HIDDEN; shared, so leave its weights alone."""

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -24,6 +24,39 @@ if TYPE_CHECKING:
 PASSAGE_TOKENS = 200
 
 Similarity = Literal["cosine", "dot"]
+
+
+# What tells encoders apart, together with the vectors that they give to them.
+PROBE_TEXTS = (
+    "Which river runs through the capital?",
+    "Printing with movable type spread through Europe in the fifteenth century.",
+    "蜜蜂用舞蹈告诉同伴花在哪里。",
+)
+
+
+class TextEncoder(Protocol):
+    """What turns texts into vectors whose dot product is their similarity; a FeatureEncoder, or a server's model."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of one vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest text that it reads whole."""
+
+    def count_tokens(self, text: str) -> int:
+        """Length of a text as `max_tokens` counts it."""
+
+    def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
+        """Vectors of questions: float32, shape (len(queries), dimension)."""
+
+    def encode_documents(self, documents: Sequence[Document]) -> np.ndarray:
+        """Vectors of documents: float32, shape (len(documents), dimension)."""
 
 
 class FeatureEncoder:
@@ -57,6 +90,11 @@ class FeatureEncoder:
         """Length of one vector."""
         return int(self.model.get_embedding_dimension() or 0)
 
+    @property
+    def max_tokens(self) -> int:
+        """The longest text that it reads whole, in tokens; what it adds of its own is left out."""
+        return int(self.model.max_seq_length or 512) - int(self.model.tokenizer.num_special_tokens_to_add())
+
     @cached_property
     def fingerprint(self) -> str:
         """Tells the weights apart: encoders with one fingerprint give the same vectors."""
@@ -69,8 +107,7 @@ class FeatureEncoder:
     @property
     def passage_tokens(self) -> int:
         """The length of passages, in tokens: PASSAGE_TOKENS, or all that this encoder reads where that is less."""
-        readable = int(self.model.max_seq_length or PASSAGE_TOKENS)
-        return min(PASSAGE_TOKENS, readable - int(self.model.tokenizer.num_special_tokens_to_add()))
+        return min(PASSAGE_TOKENS, self.max_tokens)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the special ones that the encoder adds."""

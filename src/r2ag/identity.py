@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from r2ag.encoder import FeatureEncoder, Similarity
+from r2ag.encoder import PROBE_TEXTS, FeatureEncoder, Similarity
 from r2ag.errors import InputError
 from r2ag.model import embedding_table
 
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 PROBE_ROWS = 64
-PROBE_TEXTS = (
-    "Which river runs through the capital?",
-    "Printing with movable type spread through Europe in the fifteenth century.",
-    "蜜蜂用舞蹈告诉同伴花在哪里。",
-)
 # Measured in tests/test_adapter.py: a re-quantised copy of the default LLM keeps its rows' median cosine far above the
 # first bound, and another model's is near 0.
 LEAST_ROW_SIMILARITY = 0.9

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -30,6 +31,10 @@ from r2ag.types import Answer, Document, RankedList, ScoredDocument
 if TYPE_CHECKING:
     import torch
 
+    from r2ag.retrieval import Finder, Found
+    from r2ag.store import Store
+    from r2ag.store.probe import Probe
+
 PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 64
@@ -44,13 +49,14 @@ class Question:
 
 
 class Pipeline:
-    """Retrieval, R²-Former and LLM as one; holds documents in memory."""
+    """Retrieval, R²-Former and LLM as one; holds documents in memory, or asks a store or another finder for them."""
 
     def __init__(self, reader: Reader, encoder: FeatureEncoder) -> None:
         self.reader = reader
         self.encoder = encoder
         self.documents: tuple[Document, ...] = ()
         self.vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
+        self.finder: Finder | None = None
 
     @classmethod
     def from_pretrained(
@@ -79,9 +85,26 @@ class Pipeline:
         return cls(Reader(model, tokenizer, loaded), encoder)
 
     def add(self, documents: Sequence[Document]) -> None:
-        """Encodes documents and holds them for later questions."""
+        """Encodes documents and holds them for later questions.
+
+        Raises:
+            InputError: the pipeline was given a store or a finder, which it asks instead.
+        """
+        if self.finder is not None:
+            raise InputError("This pipeline asks a store or a finder; add the documents there.")
         self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
         self.documents += tuple(documents)
+
+    def use(self, source: Store | Finder) -> None:
+        """Answers later questions from a store, by its vectors, or from whatever a finder finds.
+
+        Raises:
+            InputError: another encoder made the store; a finder of its own can search it.
+        """
+        from r2ag.retrieval import DenseFinder
+        from r2ag.store import Store
+
+        self.finder = DenseFinder(source, self.encoder) if isinstance(source, Store) else source
 
     def find(
         self,
@@ -89,13 +112,17 @@ class Pipeline:
         documents: Sequence[Document] | None = None,
         vectors: np.ndarray | None = None,
         k: int | None = None,
+        where: str | None = None,
     ) -> Question:
-        """The list for a question: the k nearest of the documents held, or the user's own list in its own order.
+        """The list for a question: what the finder finds, else the k nearest of the documents held, or the user's own
+        list in its own order. A finder may find fewer than k, or none.
 
         Raises:
-            InputError: the question or k can't be used, or there are no documents.
+            InputError: the question, k or `where` can't be used, or there are no documents.
         """
         check_question(question)
+        if where is not None and (documents is not None or self.finder is None):
+            raise InputError("Only a store knows `where`; give the pipeline one, or leave it out.")
         limit = self.reader.adapter.config.former.max_documents
         if k is not None and not 1 <= k <= limit:
             raise InputError(f"k is {k}; this adapter takes 1 to {limit} documents.")
@@ -106,6 +133,9 @@ class Pipeline:
             if vectors is not None and len(vectors) != len(documents):
                 raise InputError(f"There are {len(vectors)} vectors for {len(documents)} documents; give one for each.")
             ranked = self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
+        elif self.finder is not None:
+            found = self.finder.find(question, k or min(DEFAULT_K, limit), where)
+            ranked = self.encoder.describe(question, found.documents, self._own_vectors(found))
         else:
             ranked = self._nearest(question, k or min(DEFAULT_K, limit))
         return Question(ranked, (time.perf_counter() - started) * 1000)
@@ -117,6 +147,7 @@ class Pipeline:
         vectors: np.ndarray | None = None,
         *,
         k: int | None = None,
+        where: str | None = None,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         abstain: bool = True,
         prune: bool = True,
@@ -127,9 +158,10 @@ class Pipeline:
         """Answers a question from documents.
 
         Args:
-            documents: the user's own list, described in the order given; None asks the documents held.
+            documents: the user's own list, described in the order given; None asks the documents held, or the store.
             vectors: stored vectors of `documents` that this pipeline's encoder made, shape (len(documents), dimension).
             k: documents to take, at most the adapter's max_documents.
+            where: a condition on a store's documents, as in r2ag.store.where.
             abstain: give no answer where no document's probability of relevance passes the threshold.
             prune: let the LLM read only documents that are worth it by the adapter's pruning threshold (at least one).
             system: a system prompt; it is untrusted text like any other and can write no chat token.
@@ -138,7 +170,9 @@ class Pipeline:
         Raises:
             InputError: the question, the documents or k can't be used; says why.
         """
-        found = self.find(question, documents, vectors, k)
+        found = self.find(question, documents, vectors, k, where)
+        if not len(found.ranked):
+            return self._nothing_found(found)
         assessment = self.reader.assess([found.ranked])
         probabilities = assessment.probabilities[0]
         calibration = self.reader.adapter.config.calibration
@@ -153,6 +187,8 @@ class Pipeline:
 
     def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
+        if not len(found.ranked):
+            return ""
         template = plain_template(self.reader.adapter.config.plain_prompt)
         return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
 
@@ -184,6 +220,28 @@ class Pipeline:
         scores = self.vectors @ query
         nearest = np.argsort(-scores, kind="stable")[:k].tolist()
         return RankedList(question, tuple(self.documents[i] for i in nearest), query, self.vectors[nearest])
+
+    @cached_property
+    def _probe(self) -> Probe:
+        from r2ag.store.probe import Probe
+
+        return Probe.of(self.encoder)
+
+    def _own_vectors(self, found: Found) -> np.ndarray | None:
+        """A finder's vectors, if this pipeline's encoder made them."""
+        return found.vectors if found.encoder is not None and self._probe.same_as(found.encoder) else None
+
+    def _nothing_found(self, found: Question) -> Answer:
+        timings = {"retrieve": found.retrieve_ms, "features": 0.0, "former": 0.0, "prefill": 0.0, "decode": 0.0}
+        return Answer(
+            question=found.ranked.question,
+            text="",
+            documents=(),
+            abstained=True,
+            timings_ms=timings | {"total": found.retrieve_ms},
+            usage={"prompt_tokens": 0, "completion_tokens": 0},
+            models=self._models(),
+        )
 
     def _answer(self, found: Question, assessment: Assessment, keep: Sequence[int], reading: Reading | None) -> Answer:
         names = self.reader.adapter.config.former.features
@@ -220,12 +278,16 @@ class Pipeline:
                 "prompt_tokens": 0 if reading is None else len(reading.prompt),
                 "completion_tokens": 0 if reading is None else reading.generation.completion_tokens,
             },
-            models={
-                "llm": config.llm.name,
-                "retriever": self.encoder.name,
-                "adapter": "" if self.reader.adapter.folder is None else self.reader.adapter.folder.name,
-            },
+            models=self._models(),
         )
+
+    def _models(self) -> dict[str, str]:
+        adapter = self.reader.adapter
+        return {
+            "llm": adapter.config.llm.name,
+            "retriever": self.encoder.name,
+            "adapter": "" if adapter.folder is None else adapter.folder.name,
+        }
 
 
 def keep_relevant(probabilities: Sequence[float], threshold: float) -> list[int]:

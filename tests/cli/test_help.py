@@ -9,22 +9,33 @@ import pytest
 from r2ag import __version__
 from tests.cli.conftest import Command
 
-COMMANDS = ("ask", "train", "train-encoder", "calibrate", "eval", "info", "data convert", "data stats", "data mine")
+COMMANDS = (
+    ("ask",),
+    ("train",),
+    ("train-encoder",),
+    ("calibrate",),
+    ("choose",),
+    ("eval",),
+    ("info",),
+    ("index",),
+    *(("store", name) for name in ("info", "check", "compact", "remove")),
+    *(("data", name) for name in ("convert", "stats", "mine")),
+)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_the_root_help_names_every_command(r2ag: Command, arguments: list[str]) -> None:
     outcome = r2ag(*arguments)
     assert outcome.status == 0
-    assert all(f" {command.split()[0]} " in outcome.out for command in COMMANDS)
+    assert all(f" {command[0]} " in outcome.out for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_examples(r2ag: Command, command: str) -> None:
-    outcome = r2ag(*command.split(), "--help")
+def test_every_command_has_help_with_examples(r2ag: Command, command: tuple[str, ...]) -> None:
+    outcome = r2ag(*command, "--help")
     assert outcome.status == 0
     assert "Examples:" in outcome.out
-    assert f"r2ag {command}" in outcome.out.split("Examples:")[1]
+    assert f"r2ag {' '.join(command)}" in outcome.out.split("Examples:")[1]
 
 
 def test_the_version(r2ag: Command) -> None:

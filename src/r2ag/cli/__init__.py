@@ -17,6 +17,7 @@ from typing import Annotated, TextIO
 import typer
 
 from r2ag import __version__
+from r2ag.cli import store
 from r2ag.cli.ask import ask
 from r2ag.cli.calibrate import calibrate
 from r2ag.cli.choose import choose
@@ -24,6 +25,7 @@ from r2ag.cli.data_convert import convert
 from r2ag.cli.data_mine import mine
 from r2ag.cli.data_stats import stats
 from r2ag.cli.eval import evaluate
+from r2ag.cli.index import index
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
 from r2ag.cli.train import train
@@ -36,6 +38,7 @@ _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
 data = typer.Typer(rich_markup_mode="rich")
+stores = typer.Typer(help="Look after a store: info, check, compact, remove.", no_args_is_help=True)
 
 
 def _command(name: str, function: Callable[..., None], *examples: str, group: typer.Typer = app) -> None:
@@ -67,7 +70,21 @@ _command(
     'r2ag ask "Who built the first bridge?" --docs notes/',
     'r2ag ask "Who built the first bridge?" --docs a.md b.txt --compare',
     'r2ag ask "Who built the first bridge?" --docs notes/ --json | jq .citations',
+    'r2ag ask "Who built the first bridge?" --store my-store --finder hybrid',
+    'r2ag ask "Who built the first bridge?" --store my-store --where "team = bridges and modified >= 2024-01-01"',
 )
+_command(
+    "index",
+    index,
+    "r2ag index notes/ --store my-store",
+    "r2ag index minutes/ --store my-store --meta team=bridges --meta year=2024",
+    "r2ag index notes/ --store my-store --encoder nomic-embed-text --embeddings-url http://localhost:11434/v1",
+)
+_command("info", store.info, "r2ag store info my-store", group=stores)
+_command("check", store.check, "r2ag store check my-store", group=stores)
+_command("compact", store.compact, "r2ag store compact my-store", group=stores)
+_command("remove", store.remove, "r2ag store remove my-store notes/old.md", group=stores)
+app.add_typer(stores, name="store")
 _command(
     "train",
     train,

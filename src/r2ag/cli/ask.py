@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from r2ag.cli.documents import print_documents, short_sources
-from r2ag.cli.options import AdapterName, Llm, Retriever
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
 from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
+from r2ag.cli.search import FinderName, StoreSearch
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.corpus import Skipped, SourceFile
+    from r2ag.pipeline import Pipeline
     from r2ag.types import Answer, ScoredDocument
 
 TOLD_SKIPS = 5
@@ -25,16 +27,44 @@ NOTHING_FOUND = "Nothing relevant was found in these documents."
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.", show_default=False)],
     docs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--docs",
             metavar="PATH…",
             help="Text, Markdown, HTML, PDF and Word files, folders or patterns; more may follow, or repeat --docs.",
             show_default=False,
         ),
-    ],
+    ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="A store that r2ag index made, instead.", show_default=False),
+    ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Documents to take: the nearest to the question.")] = 5,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Of the store's documents, only those that meet it: source, title, section, modified and metadata of "
+            "your own, with = != < <= > >= like in, and, or, not.",
+            show_default="all",
+        ),
+    ] = None,
+    finder: Annotated[
+        FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
+    ] = FinderName.DENSE,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            "--reranker",
+            metavar="MODEL",
+            help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
+            show_default="none",
+        ),
+    ] = None,
+    encoder: EncoderName = None,
+    embeddings_url: EmbeddingsUrl = None,
     llm: Llm = None,
     retriever: Retriever = None,
     adapter: AdapterName = None,
@@ -51,34 +81,28 @@ def ask(
         bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
     ] = True,
 ) -> None:
-    """Answer a question from text, Markdown, HTML, PDF and Word files.
+    """Answer a question from text, Markdown, HTML, PDF and Word files, or from a store.
 
     Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
     relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
     ζ (to its neighbours).
     """
-    from r2ag.corpus import Skipped, chunk, read_sources
     from r2ag.prompting import check_question
 
     check_question(question)
-    skipped = list[Skipped]()
-    files = read_sources([*docs, *_paths(more or [])], skipped.append)
-    _tell_what_is_missing(files, skipped)
+    search = StoreSearch(where, finder, reranker, encoder, embeddings_url)
+    fill = _from_files(docs or [], more or [], search) if store is None else _from_store(store, docs, more, search)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
-        encoder = pipeline.encoder
-        documents = [
-            document for file in files for document in chunk(file, encoder.count_tokens, encoder.passage_tokens)
-        ]
-        note(f"Encoding {len(documents)} passages …")
-        pipeline.add(documents)
+        fill(pipeline)
         writer = _Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
         answer = pipeline.ask(
             question,
             k=k,
+            where=where,
             max_new_tokens=max_new_tokens,
             prune=prune,
             abstain=abstain,
@@ -86,7 +110,7 @@ def ask(
             on_text=writer.write,
         )
         writer.end(answer)
-        plain = pipeline.ask_plain(pipeline.find(question, k=k), max_new_tokens) if compare else None
+        plain = pipeline.ask_plain(pipeline.find(question, k=k, where=where), max_new_tokens) if compare else None
         if as_json:
             print_json(answer_fields(answer, plain), stdout)
         else:
@@ -122,6 +146,41 @@ def _document_fields(document: ScoredDocument) -> dict[str, Any]:
     }
 
 
+def _from_files(docs: Sequence[Path], more: Sequence[Path], search: StoreSearch) -> Callable[[Pipeline], None]:
+    """Reads the files at once, since what is wrong with them should be said before the models load."""
+    from r2ag.corpus import Skipped, chunk, read_sources
+
+    if not docs:
+        raise typer.BadParameter("Give the documents with --docs PATH… or --store DIR.")
+    if search != StoreSearch():
+        raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
+    skipped = list[Skipped]()
+    files = read_sources([*docs, *_paths(more)], skipped.append)
+    _tell_what_is_missing(files, skipped)
+
+    def fill(pipeline: Pipeline) -> None:
+        encoder = pipeline.encoder
+        documents = [
+            document for file in files for document in chunk(file, encoder.count_tokens, encoder.passage_tokens)
+        ]
+        note(f"Encoding {len(documents)} passages …")
+        pipeline.add(documents)
+
+    return fill
+
+
+def _from_store(
+    folder: Path, docs: Sequence[Path] | None, more: Sequence[Path] | None, search: StoreSearch
+) -> Callable[[Pipeline], None]:
+    """Opens the store and reads the condition at once, as above."""
+    if docs:
+        raise InputError("--docs and --store can't go together; add the files to the store with r2ag index.")
+    if more:
+        raise InputError(f"--store takes one folder and {more[0]} follows it; is it part of the question? Quote that.")
+    store = search.open(folder)
+    return lambda pipeline: pipeline.use(search.finder_over(store, pipeline.encoder))
+
+
 def _paths(more: Sequence[Path]) -> Sequence[Path]:
     for path in more:
         if not path.exists():
@@ -152,7 +211,9 @@ class _Writer:
 
     def end(self, answer: Answer) -> None:
         """Ends the line; says so where there is no answer."""
-        if answer.abstained:
+        if not answer.documents:
+            self.write(NOTHING_FOUND)
+        elif answer.abstained:
             best = max(document.relevance_probability for document in answer.documents)
             self.write(f"{NOTHING_FOUND} (The most relevant one is so with a probability of {best:.2f}.)")
         elif not answer.text:
@@ -173,4 +234,5 @@ def _print_rest(answer: Answer, plain: str | None, stream: TextIO) -> None:
     if answer.shortened:
         count = "1 document was" if answer.shortened == 1 else f"{answer.shortened} documents were"
         print(f"{count} shortened to fit what the LLM can read.", file=stream)
-    print_documents(answer, stream)
+    if answer.documents:
+        print_documents(answer, stream)

@@ -26,6 +26,25 @@ AdapterName = Annotated[
         "--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default="the shipped one"
     ),
 ]
+EncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="MODEL",
+        help="The encoder whose vectors the store holds: a folder, a hub name, or what --embeddings-url calls it.",
+        show_default="the adapter's",
+    ),
+]
+EmbeddingsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--embeddings-url",
+        metavar="URL",
+        help="An OpenAI-compatible server that has the --encoder, as in http://localhost:11434/v1; "
+        "its key is taken from OPENAI_API_KEY.",
+        show_default="none",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on one machine.")]
 Limit = Annotated[
     int | None,

@@ -1,0 +1,71 @@
+"""How a store is searched, as the options say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r2ag.cli.index import open_encoder
+
+if TYPE_CHECKING:
+    from r2ag.encoder import FeatureEncoder, TextEncoder
+    from r2ag.retrieval import Finder
+    from r2ag.store import Store
+
+
+class FinderName(StrEnum):
+    """What --finder takes."""
+
+    DENSE = "dense"
+    BM25 = "bm25"
+    HYBRID = "hybrid"
+
+
+@dataclass(frozen=True)
+class StoreSearch:
+    """The options that go with --store."""
+
+    where: str | None = None
+    finder: FinderName = FinderName.DENSE
+    reranker: str | None = None
+    encoder: str | None = None
+    embeddings_url: str | None = None
+
+    def open(self, folder: Path) -> Store:
+        """The store, before any model is loaded.
+
+        Raises:
+            InputError: it can't be opened, or the condition can't be read.
+        """
+        from r2ag.store import Store, parse_where
+
+        if self.where is not None:
+            parse_where(self.where)
+        return Store.open(folder)
+
+    def finder_over(self, store: Store, adapters_encoder: FeatureEncoder) -> Finder:
+        """The finder; a store that the adapter's encoder did not make needs its own, or no vectors at all.
+
+        Raises:
+            InputError: a model can't be had, or the store was made with another encoder.
+        """
+        from r2ag.retrieval import BM25Finder, DenseFinder, HybridFinder
+
+        finder: Finder
+        if self.finder is FinderName.BM25:
+            finder = BM25Finder(store)
+        else:
+            kind = DenseFinder if self.finder is FinderName.DENSE else HybridFinder
+            finder = kind(store, self._encoder(adapters_encoder))
+        if self.reranker is None:
+            return finder
+        from r2ag.retrieval.rerank import RerankedFinder, load_cross_encoder
+
+        return RerankedFinder(finder, load_cross_encoder(self.reranker))
+
+    def _encoder(self, adapters_encoder: FeatureEncoder) -> TextEncoder:
+        if self.encoder is None and self.embeddings_url is None:
+            return adapters_encoder
+        return open_encoder(None, None, self.encoder, self.embeddings_url)

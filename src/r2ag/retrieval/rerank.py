@@ -1,0 +1,54 @@
+"""A cross-encoder reads question and document together: slower and surer than any index, so it sees only the best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from r2ag.models.loading import loading
+from r2ag.retrieval.base import Finder, Found
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+RERANKED = 50
+
+
+class RerankedFinder:
+    """Another finder's best documents in the order of a cross-encoder's scores."""
+
+    def __init__(self, finder: Finder, model: CrossEncoder, depth: int = RERANKED) -> None:
+        self.finder = finder
+        self.model = model
+        self.depth = depth
+
+    def find(self, question: str, k: int, where: str | None = None) -> Found:
+        """See Finder.find."""
+        found = self.finder.find(question, max(k, self.depth), where)
+        if not len(found):
+            return found
+        pairs = [(question, document.passage) for document in found.documents]
+        scores = np.asarray(self.model.predict(pairs, show_progress_bar=False), dtype=np.float32).reshape(len(found))
+        order = np.argsort(-scores, kind="stable")[:k].tolist()
+        return Found(
+            documents=tuple(found.documents[index] for index in order),
+            scores=tuple(float(scores[index]) for index in order),
+            vectors=None if found.vectors is None else found.vectors[order],
+            encoder=found.encoder,
+        )
+
+
+def load_cross_encoder(name: str, device: str | None = None) -> CrossEncoder:
+    """Loads a sentence-transformers cross-encoder by folder or hub name.
+
+    Raises:
+        InputError: the name is unknown, the folder holds no such model, or it gives several scores to a pair.
+    """
+    with loading("reranker", name, name):
+        from sentence_transformers import CrossEncoder
+
+        model: CrossEncoder = CrossEncoder(name, device=device, trust_remote_code=False)
+        if model.num_labels != 1:
+            raise ValueError(f"it gives {model.num_labels} scores to a pair, and a reranker gives one")
+        return model

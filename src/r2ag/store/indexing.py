@@ -1,0 +1,222 @@
+"""Files into a store: only what is new or changed is read and encoded, and what was done is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from r2ag.corpus import Skipped, SourceFile, chunk, list_files, read_file
+from r2ag.encoder import PASSAGE_TOKENS, TextEncoder
+from r2ag.errors import InputError
+from r2ag.store.snapshot import StoredFile
+from r2ag.store.store import Store
+from r2ag.store.where import Value
+from r2ag.store.writer import Writer, check_fields, storable, with_fields
+from r2ag.types import Document
+
+PASSAGES_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far indexing is, in bytes of the files that have to be read."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What became of the files; `passages` counts those that were encoded."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    passages: int = 0
+    skipped: tuple[Skipped, ...] = ()
+
+
+def index_files(
+    store: Store,
+    paths: Sequence[Path],
+    encoder: TextEncoder,
+    fields: Mapping[str, Value] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> IndexReport:
+    """Brings a store up to date with files and folders; what is gone from a folder, or can't be read, leaves the store.
+
+    A file is read only if its size or time of change differ, and encoded only if its bytes do. When the work is
+    interrupted, even by a kill, the same call takes it up where it was.
+
+    Args:
+        fields: own metadata of all these files, besides what they have; unchanged ones get it too.
+
+    Raises:
+        InputError: a path is missing, the metadata or the store can't be used, or the disk is full.
+    """
+    check_fields(fields or {})
+    store.check_encoder(encoder)
+    with store.writing() as writer:
+        with store.snapshot() as snapshot:
+            known = snapshot.files()
+        indexing = _Indexing(writer, encoder, known, fields or {}, on_progress or (lambda progress: None))
+        return indexing.run([_absolute(path) for path in paths])
+
+
+def remove_files(store: Store, paths: Sequence[Path]) -> int:
+    """Forgets files, and all files of folders; returns how many.
+
+    Raises:
+        InputError: the store has none under one of the paths; names it.
+    """
+    with store.writing() as writer:
+        with store.snapshot() as snapshot:
+            known = snapshot.files()
+        sources = set[str]()
+        for path in paths:
+            found = _under(known, _absolute(path))
+            if not found:
+                raise InputError(f"The store {store.folder} holds no file {path} and none under it; check its name.")
+            sources |= found
+        with writer.batch():
+            for source in sorted(sources):
+                writer.remove(source)
+    return len(sources)
+
+
+@dataclass
+class _Batch:
+    """What is encoded together and written in one transaction."""
+
+    put: list[tuple[StoredFile, list[Document]]] = field(default_factory=list)
+    described: list[StoredFile] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    bytes_read: int = 0
+
+    @property
+    def documents(self) -> list[Document]:
+        return [document for _, documents in self.put for document in documents]
+
+
+class _Indexing:
+    """One run over some files and folders."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        encoder: TextEncoder,
+        known: Mapping[str, StoredFile],
+        fields: Mapping[str, Value],
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._writer = writer
+        self._encoder = encoder
+        self._known = known
+        self._fields = fields
+        self._on_progress = on_progress
+        self._skipped: list[Skipped] = []
+        self._counts = {"added": 0, "changed": 0, "unchanged": 0, "removed": 0, "passages": 0}
+        self._done = self._total = 0
+
+    def run(self, roots: Sequence[Path]) -> IndexReport:
+        """Lists, forgets what is gone, then reads, encodes and writes what is new, some passages at a time."""
+        listed = list(dict.fromkeys(list_files(roots)))
+        self._skipped += [item for item in listed if isinstance(item, Skipped)]
+        paths = [item for item in listed if isinstance(item, Path)]
+        gone = {source for root in roots for source in _under(self._known, root)} - set(map(_source, paths))
+        batch = _Batch(removed=sorted(gone))
+        sizes = {path: size for path in paths if (size := self._size_to_read(path, batch)) is not None}
+        self._write(batch)
+        self._total = sum(sizes.values())
+        batch = _Batch()
+        for path, size in sizes.items():
+            self._read(path, batch)
+            batch.bytes_read += size
+            if len(batch.documents) >= PASSAGES_AT_ONCE:
+                self._write(batch)
+                batch = _Batch()
+        self._write(batch)
+        return IndexReport(**self._counts, skipped=tuple(self._skipped))
+
+    def _size_to_read(self, path: Path, batch: _Batch) -> int | None:
+        """The size of a file that has to be read; None for an unchanged one, which may get further metadata."""
+        known = self._known.get(_source(path))
+        try:
+            facts = path.stat()
+        except OSError:
+            return 0  # reading it will say why
+        if known is None or (known.size, known.modified) != (facts.st_size, facts.st_mtime):
+            return facts.st_size
+        if (described := with_fields(known, self._fields)) != known:
+            batch.described.append(described)
+        self._counts["unchanged"] += 1
+        return None
+
+    def _read(self, path: Path, batch: _Batch) -> None:
+        source = _source(path)
+        known = self._known.get(source)
+        file = read_file(path)
+        if isinstance(file, Skipped):
+            self._skipped.append(file)
+            batch.removed += [source] if known else []
+            return
+        fields = {**(known.fields if known else {}), **self._fields}
+        stored = StoredFile(source, file.digest, file.size, file.modified, fields)
+        if known and known.digest == file.digest:
+            self._counts["unchanged"] += 1
+            batch.described.append(stored)
+        else:
+            self._counts["changed" if known else "added"] += 1
+            batch.put.append((stored, self._passages(file)))
+
+    def _passages(self, file: SourceFile) -> list[Document]:
+        return chunk(file, self._encoder.count_tokens, min(PASSAGE_TOKENS, self._encoder.max_tokens))
+
+    def _write(self, batch: _Batch) -> None:
+        if not (batch.put or batch.described or batch.removed):
+            return
+        vectors = self._encode(batch)
+        with self._writer.batch():
+            for source in batch.removed:
+                self._writer.remove(source)
+            for file in batch.described:
+                self._writer.describe(file)
+            start = 0
+            for file, documents in batch.put:
+                self._writer.put(file, documents, vectors[start : start + len(documents)])
+                start += len(documents)
+        self._done += batch.bytes_read
+        self._counts["removed"] += len(batch.removed)
+        self._counts["passages"] += len(vectors)
+        self._on_progress(Progress(self._done, self._total))
+
+    def _encode(self, batch: _Batch) -> np.ndarray:
+        """A long file is told of as its passages are done."""
+        documents = batch.documents
+        parts = [np.zeros((0, self._encoder.dimension), np.float32)]
+        for start in range(0, len(documents), PASSAGES_AT_ONCE):
+            parts.append(self._encoder.encode_documents(documents[start : start + PASSAGES_AT_ONCE]))
+            share = min(start + PASSAGES_AT_ONCE, len(documents)) / len(documents)
+            self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
+        return np.concatenate(parts)
+
+
+def _absolute(path: Path) -> Path:
+    """Links are kept as the user named them, which resolve() would not do."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _source(path: Path) -> str:
+    return storable(str(path))
+
+
+def _under(known: Mapping[str, StoredFile], root: Path) -> set[str]:
+    """The sources that are `root` itself or lie below it."""
+    name = _source(root)
+    folder = name.rstrip(os.sep) + os.sep
+    return {source for source in known if source == name or source.startswith(folder)}

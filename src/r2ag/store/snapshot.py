@@ -1,0 +1,119 @@
+"""One consistent state of a store, searched: whatever a writer does meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from r2ag.store.database import Meta
+from r2ag.store.matrix import Matrix, unpack
+from r2ag.store.where import Condition, Value, parse_where
+from r2ag.store.words import any_word
+from r2ag.types import Document
+
+_CHUNKS = "chunks JOIN files ON files.id = chunks.file"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage by its id, with the score of the search that found it; the higher the better."""
+
+    id: int
+    score: float
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as the store knows it.
+
+    digest: SHA-256 of its bytes, in hex. size: bytes. modified: seconds since 1970. fields: own metadata.
+    """
+
+    source: str
+    digest: str
+    size: int
+    modified: float
+    fields: dict[str, Value]
+
+
+class Snapshot:
+    """The store as it was when its transaction began. Made by `Store.snapshot`; for one thread."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, meta: Meta, folder: Path, matrix: Callable[[sqlite3.Connection], Matrix]
+    ) -> None:
+        self.meta = meta
+        self._connection = connection
+        self._folder = folder
+        self._matrix = matrix
+
+    def __len__(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def files(self) -> dict[str, StoredFile]:
+        """All files by their source."""
+        rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
+        return {
+            source: StoredFile(source, digest, size, modified, json.loads(fields))
+            for source, digest, size, modified, fields in rows
+        }
+
+    def file_count(self) -> int:
+        """How many files there are."""
+        return int(self._connection.execute("SELECT count(*) FROM files").fetchone()[0])
+
+    def field_counts(self) -> dict[str, int]:
+        """The names of own metadata, with how many files have each."""
+        sql = "SELECT key, count(*) FROM files, json_each(files.fields) GROUP BY key ORDER BY key"
+        return dict(self._connection.execute(sql).fetchall())
+
+    def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
+        """The k passages whose vectors have the greatest dot product with `vector`, (dimension,): exact.
+
+        Raises:
+            InputError: `where` can't be read.
+        """
+        among = None if where is None else self._ids(parse_where(where))
+        return [Hit(*found) for found in self._matrix(self._connection).nearest(vector, k, among)]
+
+    def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
+        """The k best passages by BM25 among those with a word of the question.
+
+        Raises:
+            InputError: `where` can't be read.
+        """
+        terms = any_word(question)
+        if not terms:
+            return []
+        sql = "SELECT rowid, -rank FROM words WHERE words MATCH ?"
+        parameters: list[Value] = [terms]
+        if where is not None:
+            condition = parse_where(where)
+            # The + keeps SQLite from running the full-text query once for each of these ids.
+            sql += f" AND +rowid IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
+            parameters += condition.parameters
+        rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
+        return [Hit(*row) for row in rows]
+
+    def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
+        """Passages in the order of `ids`."""
+        sql = f"SELECT text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ?"
+        rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
+        return tuple(
+            Document(text, title, source, section=section, place=place) for text, title, source, section, place in rows
+        )
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        """Their vectors: float32, shape (len(ids), dimension)."""
+        sql = "SELECT vector FROM vectors WHERE chunk = ?"
+        blobs = [self._connection.execute(sql, (id_,)).fetchone()[0] for id_ in ids]
+        return unpack(blobs, self.meta.encoder.dimension, self._folder).copy()  # torch wants to be able to write
+
+    def _ids(self, condition: Condition) -> np.ndarray:
+        sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql} ORDER BY chunks.id"
+        return np.fromiter((row[0] for row in self._connection.execute(sql, condition.parameters)), np.int64)

@@ -1,0 +1,239 @@
+"""The embedded store: one folder that holds passages, their vectors and a full-text index.
+
+store = Store.open(Path("my-store"))
+with store.snapshot() as snapshot:
+    hits = snapshot.matching("Which metal do the bridges use?", k=5)
+    documents = snapshot.documents([hit.id for hit in hits])
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from filelock import FileLock, Timeout
+
+from r2ag.encoder import TextEncoder
+from r2ag.errors import InputError
+from r2ag.store.database import (
+    DATABASE,
+    FORMAT_VERSION,
+    LOCK,
+    connect,
+    connect_to_write,
+    create_tables,
+    has_tables,
+    plain_errors,
+    read_meta,
+    transaction,
+)
+from r2ag.store.matrix import Matrix, current_matrix
+from r2ag.store.probe import Probe
+from r2ag.store.snapshot import Snapshot
+from r2ag.store.writer import Writer
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What a store is and holds; `fields` are the names of own metadata with how many files have each."""
+
+    folder: Path
+    format_version: int
+    generation: int
+    encoder: str
+    dimension: int
+    files: int
+    documents: int
+    bytes_on_disk: int
+    fields: dict[str, int]
+
+
+class Store:
+    """A folder with a database. Many may read it, from any thread, while one process writes."""
+
+    def __init__(self, folder: Path, encoder: Probe) -> None:
+        self.folder = folder
+        self.encoder = encoder
+        self._matrix = Matrix.empty(encoder.dimension)
+        self._matrix_lock = Lock()
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Store:
+        """A store that is there.
+
+        Raises:
+            InputError: it is not, or is damaged, or made by a newer r2ag.
+        """
+        folder = Path(folder)
+        _refuse_file(folder)
+        if not (folder / DATABASE).is_file():
+            raise _no_store(folder)
+        with plain_errors(folder), closing(connect(folder)) as connection:
+            if not has_tables(connection):
+                raise _no_store(folder)
+            return cls(folder, read_meta(connection, folder).encoder)
+
+    @classmethod
+    def create(cls, folder: str | Path, encoder: TextEncoder) -> Store:
+        """A store for vectors of this encoder: the one that is there, else a new, empty one.
+
+        Raises:
+            InputError: the folder is a file, can't be written, holds other things, or vectors of another encoder.
+        """
+        folder = Path(folder)
+        _refuse_file(folder)
+        if not (folder / DATABASE).is_file():
+            _make_folder(folder)
+        with _lock(folder), plain_errors(folder), closing(connect_to_write(folder)) as connection:
+            if not has_tables(connection):
+                create_tables(connection, Probe.of(encoder))
+            store = cls(folder, read_meta(connection, folder).encoder)
+        store.check_encoder(encoder)
+        return store
+
+    def check_encoder(self, encoder: TextEncoder) -> None:
+        """Refuses another encoder than the one that made the vectors.
+
+        Raises:
+            InputError: its vectors differ.
+        """
+        if not self.encoder.same_as(Probe.of(encoder)):
+            raise InputError(
+                f"The store {self.folder} holds vectors of the encoder {self.encoder.name} ({self.encoder.dimension} "
+                f"numbers each), and {encoder.name} gives others; name the encoder or the adapter that the store was "
+                "made with, or index the files again into a new folder."
+            )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The last complete state, unchanging while the block lasts.
+
+        Raises:
+            InputError: the store is gone or damaged.
+        """
+        with plain_errors(self.folder), closing(connect(self.folder)) as connection:
+            connection.execute("BEGIN")
+            meta = read_meta(connection, self.folder)
+            yield Snapshot(connection, meta, self.folder, lambda reader: self._current_matrix(reader, meta.generation))
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """The right to change the store, which one process has at a time and loses when it ends.
+
+        Raises:
+            InputError: another process has it, or the folder can't be written.
+        """
+        with _lock(self.folder), plain_errors(self.folder), closing(connect_to_write(self.folder)) as connection:
+            yield Writer(connection, read_meta(connection, self.folder), self.folder)
+
+    def info(self) -> StoreInfo:
+        """What the store is and holds."""
+        with self.snapshot() as snapshot:
+            size = sum(file.stat().st_size for file in self.folder.glob(f"{DATABASE}*"))
+            return StoreInfo(
+                folder=self.folder,
+                format_version=FORMAT_VERSION,
+                generation=snapshot.meta.generation,
+                encoder=self.encoder.name,
+                dimension=self.encoder.dimension,
+                files=snapshot.file_count(),
+                documents=len(snapshot),
+                bytes_on_disk=size,
+                fields=snapshot.field_counts(),
+            )
+
+    def check(self) -> None:
+        """Reads all of the store and compares its parts.
+
+        Raises:
+            InputError: it is damaged; says how.
+        """
+        with self.writing() as writer:
+            problem = _problem(writer.connection)
+            if problem is None:
+                generation = read_meta(writer.connection, self.folder).generation
+                current_matrix(writer.connection, Matrix.empty(self.encoder.dimension), generation, self.folder)
+        if problem is not None:
+            raise InputError(
+                f"The store {self.folder} is damaged ({problem}); index the files again into a new folder."
+            )
+
+    def compact(self) -> None:
+        """Gives room that removed documents took back to the disk; needs as much again meanwhile.
+
+        Raises:
+            InputError: the disk is full, or another process writes.
+        """
+        with self.writing() as writer:
+            with transaction(writer.connection):
+                writer.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            writer.connection.execute("VACUUM")
+            writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _current_matrix(self, connection: sqlite3.Connection, generation: int) -> Matrix:
+        with self._matrix_lock:
+            matrix = current_matrix(connection, self._matrix, generation, self.folder)
+            if generation > self._matrix.generation:
+                self._matrix = matrix
+            return matrix
+
+
+def _problem(connection: sqlite3.Connection) -> str | None:
+    """The first thing wrong with a database, if any."""
+    (sound,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if sound != "ok":
+        return " ".join(sound.split())
+    if orphan := connection.execute("PRAGMA foreign_key_check").fetchone():
+        return f"the table {orphan[0]} belongs to rows of {orphan[2]} that are gone"
+    connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+    for table, key in (("vectors", "chunk"), ("words", "rowid")):
+        ids = f"SELECT {key} FROM {table}"
+        if connection.execute(f"SELECT 1 FROM chunks WHERE id NOT IN ({ids}) LIMIT 1").fetchone():
+            return f"a passage is missing in the table {table}"
+        if connection.execute(f"SELECT 1 FROM {table} WHERE {key} NOT IN (SELECT id FROM chunks) LIMIT 1").fetchone():
+            return f"the table {table} holds a passage that is gone"
+    return None
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """The operating system's lock on a file: it ends with the process that holds it, however that ends."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"Another process is writing the store {folder}; wait until it is done, then give the same command again."
+        ) from None
+    except OSError as error:
+        raise InputError(f"Nothing can be written to the store {folder} ({error.strerror}).") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --store names a folder.")
+
+
+def _no_store(folder: Path) -> InputError:
+    return InputError(f"There is no store in {folder}; make one with: r2ag index PATH --store {folder}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [file.name for file in folder.iterdir() if file.name != LOCK]
+    except OSError as error:
+        raise InputError(f"The folder {folder} can't be made ({error.strerror}); name another for --store.") from None
+    if others:
+        raise InputError(f"The folder {folder} holds other files; name a new one for --store.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"Nothing can be written to {folder}; name another folder for --store.")

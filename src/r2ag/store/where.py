@@ -1,0 +1,247 @@
+"""The language of `--where`: which documents a search may find, as a condition in SQL.
+
+    team = 'bridges' and modified >= 2024-01-01 and not (section like '%index%' or year in (2019, 2020))
+
+Fields are `source`, `title`, `section`, `modified`, and the names that documents were given when they were indexed. A
+comparison with a field that a document lacks is false, so that its opposite is true. No word of an expression becomes
+a part of the SQL: names are looked up, values are parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from r2ag.errors import InputError
+
+MAX_CHARACTERS = 2000
+MAX_DEPTH = 15  # as deep as SQLite's own parser follows
+MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
+MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
+FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
+COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section", "modified": "files.modified"}
+
+Value = str | int | float
+_Node = Callable[[], "Condition"]
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<mark>!=|<=|>=|[=<>(),])|(?P<word>[^\s'"=<>!(),]+))"""
+)
+_SIGNS = ("=", "!=", "<", "<=", ">", ">=")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on the tables `chunks` and `files`; each ? in `sql` stands for one of `parameters`."""
+
+    sql: str
+    parameters: tuple[Value, ...]
+
+
+def parse_where(expression: str) -> Condition:
+    """Reads an expression.
+
+    Raises:
+        InputError: it is none; says at which word.
+    """
+    if len(expression) > MAX_CHARACTERS:
+        raise InputError(f"--where has {len(expression):,} characters; at most {MAX_CHARACTERS:,} are read.")
+    return _Parser(expression).parse()
+
+
+def as_value(text: str) -> Value:
+    """A number where that keeps every character ("2024", "3.5"), else the text ("007", "1.10")."""
+    for number in (int, float):
+        try:
+            value: int | float = number(text)
+        except ValueError:
+            continue
+        if str(value) == text and text.lstrip("-")[0].isdecimal() and -(2**63) <= value < 2**63:
+            return value
+    return text
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str  # "word", "quoted", "mark", or "end"
+    text: str
+
+
+class _Parser:
+    """Recursive descent: `or` binds less than `and`, and `and` less than `not`."""
+
+    def __init__(self, expression: str) -> None:
+        self._tokens = _tokens(expression)
+        self._at = 0
+        self._depth = 0
+
+    def parse(self) -> Condition:
+        condition = self._either()
+        if self._token.kind != "end":
+            self._refuse("'and', 'or' or the end")
+        return condition
+
+    @property
+    def _token(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> _Token:
+        token = self._token
+        self._at += 1
+        return token
+
+    def _accept(self, text: str) -> bool:
+        """Steps over a sign or a keyword, if it is the next."""
+        found = self._token.kind in ("mark", "word") and self._token.text.lower() == text
+        self._at += found
+        return found
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            self._refuse(f"'{text}'")
+
+    def _refuse(self, expected: str) -> NoReturn:
+        found = repr(self._token.text) if self._token.kind != "end" else "its end"
+        raise InputError(
+            f"--where has {found} where {expected} should stand; "
+            "write as in: team = 'bridges' and modified >= 2024-01-01"
+        )
+
+    def _either(self) -> Condition:
+        return self._joined("or", self._both)
+
+    def _both(self) -> Condition:
+        return self._joined("and", self._negated)
+
+    def _joined(self, word: str, part: _Node) -> Condition:
+        parts = [part()]
+        while self._accept(word):
+            parts.append(part())
+        if len(parts) == 1:
+            return parts[0]
+        sql = f" {word.upper()} ".join(condition.sql for condition in parts)
+        return Condition(f"({sql})", tuple(value for condition in parts for value in condition.parameters))
+
+    def _negated(self) -> Condition:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise InputError(f"--where is nested more than {MAX_DEPTH} deep; simplify it.")
+        if self._accept("not"):
+            condition = _opposite(self._negated())
+        elif self._accept("("):
+            condition = self._either()
+            self._expect(")")
+        else:
+            condition = self._comparison()
+        self._depth -= 1
+        return condition
+
+    def _comparison(self) -> Condition:
+        if self._token.kind != "word" or not FIELD_NAME.fullmatch(self._token.text):
+            self._refuse("the name of a field")
+        field = self._next().text
+        negated = self._accept("not")
+        if self._accept("in"):
+            condition = self._any_of(field)
+        elif self._accept("like"):
+            condition = self._like(field)
+        elif negated:
+            self._refuse("'in' or 'like'")
+        else:
+            condition = self._compared(field)
+        return _opposite(condition) if negated else condition
+
+    def _compared(self, field: str) -> Condition:
+        sign = self._token.text
+        if self._token.kind != "mark" or sign not in _SIGNS:
+            self._refuse(f"one of {' '.join(_SIGNS)} like in")
+        self._next()
+        literal = self._literal()
+        return _opposite(_compare(field, "=", literal)) if sign == "!=" else _compare(field, sign, literal)
+
+    def _any_of(self, field: str) -> Condition:
+        self._expect("(")
+        options = [_compare(field, "=", self._literal())]
+        while self._accept(","):
+            options.append(_compare(field, "=", self._literal()))
+        self._expect(")")
+        if len(options) > MAX_CHOICES:
+            raise InputError(f"--where has a list of {len(options)} values; at most {MAX_CHOICES} are read.")
+        parameters = tuple(value for option in options for value in option.parameters)
+        return Condition(f"({' OR '.join(option.sql for option in options)})", parameters)
+
+    def _like(self, field: str) -> Condition:
+        pattern = self._literal().text
+        if field == "modified":
+            raise InputError("--where compares modified with dates, which 'like' can't; use = < <= > >=.")
+        if pattern.count("%") > MAX_WILDCARDS:
+            raise InputError(f"--where has a pattern with more than {MAX_WILDCARDS} signs %; use fewer.")
+        column, path = _column(field)
+        return _true_or_false(f"{column} LIKE ?", (*path, pattern))
+
+    def _literal(self) -> _Token:
+        if self._token.kind not in ("word", "quoted"):
+            self._refuse("a value")
+        return self._next()
+
+
+def _tokens(expression: str) -> list[_Token]:
+    tokens, at, text = list[_Token](), 0, expression.rstrip()
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise InputError(f"--where can't be read from {text[at:].strip()[:20]!r} on; is a quotation mark missing?")
+        kind, found = match.lastgroup or "", match.group(match.lastgroup or 0)
+        if kind == "quoted":
+            found = found[1:-1].replace(found[0] * 2, found[0])
+        tokens.append(_Token(kind, found.encode("utf-8", "backslashreplace").decode()))
+        at = match.end()
+    return [*tokens, _Token("end", "")]
+
+
+def _compare(field: str, sign: str, literal: _Token) -> Condition:
+    """`sign` is one of = < <= > >=."""
+    if field == "modified":
+        return _compare_time(sign, literal.text)
+    column, path = _column(field)
+    value = as_value(literal.text) if literal.kind == "word" else literal.text
+    if isinstance(value, str) or field in COLUMNS:
+        return _true_or_false(f"CAST({column} AS TEXT) {sign} ?", (*path, literal.text))
+    # SQLite holds any text to be greater than any number.
+    return _true_or_false(f"typeof({column}) != 'text' AND {column} {sign} ?", (*path, *path, value))
+
+
+def _compare_time(sign: str, text: str) -> Condition:
+    """A date stands for the whole day, a time for the whole second; both are UTC where they name no offset."""
+    try:
+        start = datetime.fromisoformat(text)
+        start = start if start.tzinfo else start.replace(tzinfo=UTC)
+        end = (start + (timedelta(days=1) if _DATE.fullmatch(text) else timedelta(seconds=1))).timestamp()
+        first = start.timestamp()
+    except (ValueError, OverflowError):
+        raise InputError(f"--where compares modified with {text!r}; write a date as in 2024-01-31.") from None
+    return {
+        "=": Condition("(files.modified >= ? AND files.modified < ?)", (first, end)),
+        "<": Condition("(files.modified < ?)", (first,)),
+        "<=": Condition("(files.modified < ?)", (end,)),
+        ">": Condition("(files.modified >= ?)", (end,)),
+        ">=": Condition("(files.modified >= ?)", (first,)),
+    }[sign]
+
+
+def _column(field: str) -> tuple[str, tuple[str, ...]]:
+    """The field's value in SQL, with the parameters that it takes."""
+    if field in COLUMNS:
+        return COLUMNS[field], ()
+    return "json_extract(files.fields, ?)", (f'$."{field}"',)
+
+
+def _true_or_false(sql: str, parameters: tuple[Value, ...]) -> Condition:
+    return Condition(f"coalesce({sql}, 0)", parameters)
+
+
+def _opposite(condition: Condition) -> Condition:
+    return Condition(f"(NOT {condition.sql})", condition.parameters)

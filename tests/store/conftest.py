@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from r2ag.store import Store, StoredFile
+from r2ag.store.where import Value
+from r2ag.types import Document
+from tests.hashing import HashingEncoder
+
+TOPICS = ("bridge", "river", "mason", "town")
+
+
+@pytest.fixture
+def encoder() -> HashingEncoder:
+    return HashingEncoder()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with a file on each topic, two passages each."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for topic in TOPICS:
+        write(folder / f"{topic}.md", topic)
+    return folder
+
+
+def write(file: Path, topic: str) -> None:
+    file.write_text(f"The {topic} was built in 1471.\n\nIn 1802 the {topic} fell.\n", encoding="utf-8")
+
+
+def put(store: Store, encoder: HashingEncoder, source: str, *texts: str, **more: object) -> None:
+    """Stores a file with a passage of each text."""
+    fields: Mapping[str, Value] = more.pop("fields", {})  # type: ignore[assignment]
+    modified = float(more.pop("modified", 0.0))  # type: ignore[arg-type]
+    documents = [Document(text, **more) for text in texts]  # type: ignore[arg-type]
+    with store.writing() as writer, writer.batch():
+        file = StoredFile(source, "digest", 1, modified, dict(fields))
+        writer.put(file, documents, encoder.encode_documents(documents))

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from r2ag.corpus import Skipped
+from r2ag.errors import InputError
+from r2ag.store import Progress, Store, index_files, remove_files
+from tests.hashing import HashingEncoder, paragraphs
+from tests.store.conftest import TOPICS, write
+
+KILLS = int(os.environ.get("R2AG_TEST_KILLS", "10"))
+
+
+@pytest.fixture(autouse=True)
+def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("r2ag.store.indexing.chunk", paragraphs)
+
+
+@pytest.fixture
+def store(tmp_path: Path, encoder: HashingEncoder) -> Store:
+    return Store.create(tmp_path / "store", encoder)
+
+
+def contents(store: Store) -> dict[str, list[str]]:
+    """The texts of each file, in order."""
+    found: dict[str, list[str]] = {}
+    with store.snapshot() as snapshot:
+        ids = sorted(hit.id for hit in snapshot.nearest(snapshot.meta.encoder.vectors[0], 10**9))
+        for document in snapshot.documents(ids):
+            found.setdefault(Path(document.source).name, []).append(document.text)
+    return found
+
+
+def counts(store: Store, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
+    report = index_files(store, [notes], encoder, **options)  # type: ignore[arg-type]
+    return report.added, report.changed, report.unchanged, report.removed, report.passages
+
+
+def test_every_passage_is_there_with_its_vector(store, notes, encoder):
+    assert counts(store, notes, encoder) == (4, 0, 0, 0, 8)
+    assert contents(store) == {f"{t}.md": [f"The {t} was built in 1471.", f"In 1802 the {t} fell."] for t in TOPICS}
+    with store.snapshot() as snapshot:
+        query = encoder.encode_queries(["In 1802 the river fell."])[0]
+        hits = snapshot.nearest(query, 3)
+        (document, *_) = snapshot.documents([hit.id for hit in hits])
+        assert document.text == "In 1802 the river fell."
+        assert document.source == str(notes / "river.md")
+        vectors = snapshot.vectors([hit.id for hit in hits])
+    assert hits[0].score == pytest.approx(1)
+    assert vectors @ query == pytest.approx([hit.score for hit in hits])
+    store.check()
+
+
+def test_what_is_unchanged_is_neither_read_nor_encoded_again(store, notes, encoder, monkeypatch):
+    counts(store, notes, encoder)
+    encoder.encoded.clear()
+    monkeypatch.setattr("r2ag.store.indexing.read_file", None)
+    assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
+    assert encoder.encoded == []
+
+
+def test_a_touched_file_is_read_and_not_encoded(store, notes, encoder, monkeypatch):
+    counts(store, notes, encoder)
+    os.utime(notes / "river.md", (1, 1))
+    assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
+    monkeypatch.setattr("r2ag.store.indexing.read_file", None)
+    assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
+
+
+def test_changed_files_take_their_passages_place_and_deleted_ones_go(store, notes, encoder):
+    counts(store, notes, encoder)
+    (notes / "bridge.md").write_text("A ferry runs now.")
+    (notes / "town.md").unlink()
+    encoder.encoded.clear()
+    assert counts(store, notes, encoder) == (0, 1, 2, 1, 1)
+    assert encoder.encoded == ["A ferry runs now."]
+    assert list(contents(store)) == ["mason.md", "river.md", "bridge.md"]
+    assert contents(store)["bridge.md"] == ["A ferry runs now."]
+    with store.snapshot() as snapshot:
+        assert snapshot.matching("town", 9) == []
+        assert len(snapshot.matching("ferry", 9)) == 1
+    store.check()
+
+
+def test_only_the_folders_given_are_compared(store, notes, encoder, tmp_path):
+    counts(store, notes, encoder)
+    other = tmp_path / "notes2"
+    other.mkdir()
+    write(other / "river.md", "other")
+    (notes / "town.md").unlink()
+    assert index_files(store, [other], encoder).removed == 0
+    assert index_files(store, [notes / "river.md"], encoder).removed == 0
+    assert counts(store, notes, encoder)[3] == 1
+    with store.snapshot() as snapshot:
+        assert len(snapshot.files()) == 4
+
+
+def test_what_can_no_longer_be_read_leaves_the_store(store, notes, encoder):
+    counts(store, notes, encoder)
+    (notes / "river.md").write_bytes(b"\0\0\0")
+    report = index_files(store, [notes], encoder)
+    assert [(type(file), file.path.name) for file in report.skipped] == [(Skipped, "river.md")]
+    assert report.removed == 1
+    assert "river.md" not in contents(store)
+
+
+def test_metadata_is_kept_added_and_replaced(store, notes, encoder):
+    counts(store, notes, encoder, fields={"team": "a", "year": 2024})
+    write(notes / "river.md", "canal")
+    encoder.encoded.clear()
+    index_files(store, [notes], encoder, {"team": "b"})
+    assert len(encoder.encoded) == 2
+    with store.snapshot() as snapshot:
+        assert [file.fields for file in snapshot.files().values()] == [{"team": "b", "year": 2024}] * 4
+
+
+def test_the_same_file_in_two_paths_is_indexed_once(store, notes, encoder, monkeypatch):
+    monkeypatch.chdir(notes)
+    report = index_files(store, [Path("river.md"), notes, Path("../notes/river.md")], encoder)
+    assert (report.added, report.passages) == (4, 8)
+
+
+def test_progress_rises_to_the_whole(store, notes, encoder):
+    (notes / "long.txt").write_text("\n\n".join(f"The part number {number}." for number in range(500)))
+    seen: list[Progress] = []
+    counts(store, notes, encoder, on_progress=seen.append)
+    done = [progress.done for progress in seen]
+    assert done == sorted(done)
+    assert len(set(done)) >= 4
+    assert seen[-1].done == seen[-1].total == sum(file.stat().st_size for file in notes.iterdir())
+
+
+def test_removing_files_and_folders(store, notes, encoder):
+    counts(store, notes, encoder)
+    assert remove_files(store, [notes / "river.md"]) == 1
+    assert "river.md" not in contents(store)
+    with pytest.raises(InputError, match=r"holds no file .*river.md"):
+        remove_files(store, [notes / "town.md", notes / "river.md"])
+    assert "town.md" in contents(store)
+    assert remove_files(store, [notes, notes / "town.md"]) == 3
+    assert contents(store) == {}
+    store.check()
+
+
+def test_a_file_name_that_is_no_utf8(store, notes, encoder):
+    Path(os.fsdecode(os.fsencode(notes) + b"/\xff.txt")).write_text("Bytes have names.")
+    assert counts(store, notes, encoder)[0] == 5
+    assert counts(store, notes, encoder)[2] == 5
+
+
+def test_an_interrupted_batch_leaves_the_last_one(store, notes, encoder, monkeypatch):
+    counts(store, notes, encoder)
+    before = contents(store)
+    write(notes / "river.md", "canal")
+    write(notes / "new.md", "new")
+
+    def interrupted(documents: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoder, "encode_documents", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        counts(store, notes, encoder)
+    assert contents(store) == before
+    monkeypatch.undo()
+    assert counts(store, notes, encoder)[:3] == (1, 1, 3)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from r2ag.store import Store, index_files, indexing
+from tests.hashing import HashingEncoder, paragraphs
+encoder, indexing.chunk, indexing.PASSAGES_AT_ONCE = HashingEncoder(), paragraphs, int(sys.argv[3])
+print("started", flush=True)
+report = index_files(Store.create(Path(sys.argv[1]), encoder), [Path(sys.argv[2])], encoder)
+print(report.passages, flush=True)
+"""
+
+
+def child(store: Path, notes: Path, at_once: int) -> subprocess.Popen[str]:
+    """A process that indexes, some passages a transaction."""
+    command = [sys.executable, "-c", CHILD, str(store), str(notes), str(at_once)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_at_any_moment_the_store_is_whole_and_the_work_goes_on(tmp_path, encoder):
+    notes, folder = tmp_path / "notes", tmp_path / "store"
+    notes.mkdir()
+    chance = random.Random(0)
+    for version in range(KILLS):
+        for number in range(150):
+            if version == 0 or chance.random() < 0.5:
+                (notes / f"{number}.txt").write_text(f"Text {number}, version {version}.\n\nIts second passage.")
+        process = child(folder, notes, at_once=8)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        try:
+            store = Store.open(folder)
+        except InputError as error:
+            assert "There is no store" in str(error)  # noqa: PT017 - killed before the first transaction
+            continue
+        store.check()
+        for texts in contents(store).values():
+            assert len(texts) == 2, "a file is there in part"
+            assert texts[1] == "Its second passage."
+    store = Store.create(folder, encoder)
+    left = index_files(store, [notes], encoder)
+    assert left.added + left.changed + left.unchanged == 150
+    expected = {file.name: file.read_text().split("\n\n") for file in notes.iterdir()}
+    assert contents(store) == expected
+    assert index_files(store, [notes], encoder).passages == 0
+    store.check()
+
+
+def test_a_killed_run_is_taken_up_where_it_was(tmp_path, encoder):
+    notes, folder = tmp_path / "notes", tmp_path / "store"
+    notes.mkdir()
+    for number in range(800):
+        (notes / f"{number}.txt").write_text(f"Text {number}.\n\nIts second passage.")
+    process = child(folder, notes, at_once=64)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _has_files(folder):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    with Store.open(folder).snapshot() as snapshot:
+        done = snapshot.file_count()
+    assert 0 < done < 800
+    report = index_files(Store.create(folder, encoder), [notes], encoder)
+    assert (report.added, report.unchanged) == (800 - done, done)
+    assert len(encoder.encoded) == 2 * (800 - done)
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return Store.open(folder).info().files > 0
+    except InputError:
+        return False
