@@ -71,7 +71,9 @@ def test_another_encoders_store(r2ag: Command, tiny: Tiny, tmp_path: Path) -> No
     assert str(other) in r2ag.refused(*arguments(tiny, store))
     check_contract(asked(r2ag, tiny, store, "--encoder", other, "--k", 2), k=2)
     check_contract(asked(r2ag, tiny, store, "--finder", "bm25", "--k", 1), k=1)
-    assert "the adapter that the store was made with" in r2ag.refused("index", tiny.documents, "--store", store, "--adapter", tiny.adapter)
+    assert "the adapter that the store was made with" in r2ag.refused(
+        "index", tiny.documents, "--store", store, "--adapter", tiny.adapter
+    )
 
 
 def test_reranking(r2ag: Command, tiny: Tiny, store: Path, tmp_path: Path) -> None:

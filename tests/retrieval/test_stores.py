@@ -71,7 +71,7 @@ def test_an_empty_store(tmp_path: Path, encoder: HashingEncoder) -> None:
 
 @pytest.mark.parametrize("kind", [DenseFinder, HybridFinder])
 def test_another_encoder_finds_nothing_in_a_store(store, kind):
-    with pytest.raises(InputError, match="holds vectors of the encoder hashing .* and other gives others"):
+    with pytest.raises(InputError, match=r"holds vectors of the encoder hashing .* and other gives others"):
         kind(store, HashingEncoder("other"))
 
 

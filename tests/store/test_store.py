@@ -60,7 +60,9 @@ def test_the_nearest_are_those_of_a_plain_search_whatever_was_changed_before(ste
             put(kept, ENCODER, source, *words)
             model.pop(source, None)  # a changed file's passages are new ones
             model[source] = words
-            expected = [(word, float(ENCODER.encode_queries([word])[0] @ query)) for ws in model.values() for word in ws]
+            expected = [
+                (word, float(ENCODER.encode_queries([word])[0] @ query)) for ws in model.values() for word in ws
+            ]
             expected = sorted(expected, key=lambda pair: -pair[1])[:k]
             for store in (kept, Store.open(kept.folder)):
                 with store.snapshot() as snapshot:
@@ -254,7 +256,7 @@ def test_no_store(tmp_path, encoder):
     for method in (Store.open, lambda folder: Store.create(folder, encoder)):
         with pytest.raises(InputError, match="file is a file; --store names a folder"):
             method(tmp_path / "file")
-    with pytest.raises(InputError, match="There is no store in .*nowhere; make one with: r2ag index"):
+    with pytest.raises(InputError, match=r"There is no store in .*nowhere; make one with: r2ag index"):
         Store.open(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds other files"):
         Store.create(tmp_path, encoder)
