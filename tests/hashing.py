@@ -12,7 +12,7 @@ from r2ag.types import Document
 
 
 class HashingEncoder:
-    """Each word has a fixed random direction, so that texts that share words are near; counts what it encodes."""
+    """Each word has a fixed random direction, so that a product grows with shared words; counts what it encodes."""
 
     max_tokens = 512
 

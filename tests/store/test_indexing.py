@@ -142,7 +142,7 @@ def test_removing_files_and_folders(store, notes, encoder):
     counts(store, notes, encoder)
     assert remove_files(store, [notes / "river.md"]) == 1
     assert "river.md" not in contents(store)
-    with pytest.raises(InputError, match=r"holds no file .*river.md"):
+    with pytest.raises(InputError, match=r"holds no file .*river\.md"):
         remove_files(store, [notes / "town.md", notes / "river.md"])
     assert "town.md" in contents(store)
     assert remove_files(store, [notes, notes / "town.md"]) == 3
@@ -205,11 +205,7 @@ def test_killed_at_any_moment_the_store_is_whole_and_the_work_goes_on(tmp_path, 
         time.sleep(chance.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        try:
-            store = Store.open(folder)
-        except InputError as error:
-            assert "There is no store" in str(error)  # noqa: PT017 - killed before the first transaction
-            continue
+        store = Store.create(folder, encoder)  # a kill before the first transaction leaves none
         store.check()
         for texts in contents(store).values():
             assert len(texts) == 2, "a file is there in part"

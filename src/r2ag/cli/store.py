@@ -27,7 +27,7 @@ def info(folder: Folder) -> None:
             ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
             ("metadata", fields or "none of its own"),
             ("size", f"{found.bytes_on_disk / 1e6:.1f} MB on disk"),
-            ("format", f"version {found.format_version}; changed {found.generation} times"),
+            ("format", f"version {found.format_version}, generation {found.generation}"),
         ],
         sys.stdout,
     )

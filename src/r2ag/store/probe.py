@@ -8,7 +8,7 @@ import numpy as np
 
 from r2ag.encoder import PROBE_TEXTS, TextEncoder
 
-# One encoder's vectors differ by less than 1e-6 from machine to machine, and another fine-tuning's by more than this.
+# The shipped adapter's fine-tuning moves these vectors to a cosine of 0.96 to 0.98 with those of the untuned encoder.
 LEAST_SIMILARITY = 0.999
 
 
