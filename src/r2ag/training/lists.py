@@ -118,6 +118,8 @@ class TrainingLists(Dataset[TrainingList]):
         return self.length
 
     def __getitem__(self, position: int) -> TrainingList:
+        if not 0 <= position < self.length:
+            raise IndexError(position)  # ends a loop over the lists
         count, config = len(self.sampler.records), self.sampler.config
         epoch, place = divmod(position, count)
         order = list(range(count))
