@@ -122,7 +122,8 @@ def test_the_heads_probability_moves_the_anchors_along_the_direction():
     probability = torch.rand(2, 4)
     moved = former(features, mask, probability)
     assert former.direction is not None
-    expected = output.anchors + (probability - output.logits.sigmoid())[..., None, None] * former.direction
+    step = (former.projection.weight @ former.direction).unflatten(0, (2, 24))
+    expected = output.anchors + (probability - output.logits.sigmoid())[..., None, None] * step
     torch.testing.assert_close(moved.anchors[mask], expected[mask])
     assert torch.equal(moved.logits, output.logits)
     unknown = torch.full((2, 4), torch.nan)

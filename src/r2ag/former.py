@@ -2,12 +2,13 @@
 
     features (k × 3) ─ standardise ─ linear (+ positions) ─ Transformer encoder ─▶ H (k × h₁)
                                                   H ─┬─ head ───────▶ relevance logits (k)
-                                                     │                   ┆ probability × direction
-                                                     └─ projection ─▶ E^R (k × slots × h₂)
+                                                     │      ┆ + probability × direction
+                                                     └──────┴─ projection ─▶ E^R (k × slots × h₂)
 
 All of it computes in fp32 whatever the LLM's dtype. The dotted line is ours, not the paper's, and off by default: the
-head's probability moves E^R along one learned direction, so that training can show the LLM first what an anchor of a
-surely relevant document looks like (gold labels as probabilities) and then the head's own, less sure ones.
+head's probability moves H, and so E^R, along one learned direction, so that training can show the LLM first what an
+anchor of a surely relevant document looks like (gold labels as probabilities) and then the head's own, less sure
+ones.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ class R2Former(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.head = nn.Linear(config.hidden_size, 1)
         self.projection = nn.Linear(config.hidden_size, config.slots * config.llm_hidden_size)
-        size = config.slots, config.llm_hidden_size
-        self.direction = nn.Parameter(torch.zeros(size)) if config.relevance_direction else None
+        # In H, not in E^R: a parameter among the LLM's embeddings would move by the learning rate at each step, far too
+        # slowly to become anything; through the projection it moves hundreds of times faster.
+        self.direction = nn.Parameter(torch.randn(config.hidden_size)) if config.relevance_direction else None
 
     def forward(self, features: Tensor, mask: Tensor, relevance: Tensor | None = None) -> FormerOutput:
         """Anchors and relevance of a batch of lists.
@@ -99,14 +101,14 @@ class R2Former(nn.Module):
         if self.position is not None:
             hidden = hidden + self.position.weight[:k]
         hidden = self.encoder(hidden, src_key_padding_mask=~mask)
-        anchors = self.projection(hidden).unflatten(-1, (self.config.slots, self.config.llm_hidden_size))
         logits = self.head(hidden).squeeze(-1)
         if self.direction is not None:
             # L_QDM alone teaches the head: were the answer's loss to move it, its logits would stop being relevance.
             probability = logits.detach().sigmoid()
             if relevance is not None:
                 probability = relevance.to(probability).where(~relevance.isnan().to(probability.device), probability)
-            anchors = anchors + probability[..., None, None] * self.direction
+            hidden = hidden + probability[..., None] * self.direction
+        anchors = self.projection(hidden).unflatten(-1, (self.config.slots, self.config.llm_hidden_size))
         return FormerOutput(logits, anchors)
 
     def standardise_by(self, features: Tensor, mask: Tensor) -> None:
@@ -131,8 +133,6 @@ class R2Former(nn.Module):
         deviation = embeddings.float().std(dim=0).mean()
         nn.init.normal_(self.projection.weight, std=float(deviation) / self.config.hidden_size**0.5)
         self.projection.bias.copy_(embeddings.float().mean(dim=0).repeat(self.config.slots))
-        if self.direction is not None:
-            nn.init.normal_(self.direction, std=float(deviation))
 
 
 class RankTokens(nn.Module):
