@@ -62,7 +62,7 @@ def test_every_passage_is_there_with_its_vector(store, notes, encoder):
 def test_what_is_unchanged_is_neither_read_nor_encoded_again(store, notes, encoder, monkeypatch):
     counts(store, notes, encoder)
     encoder.encoded.clear()
-    monkeypatch.setattr("r2ag.store.indexing.read_file", None)
+    monkeypatch.setattr("r2ag.corpus.FileReader.read", None)
     assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
     assert encoder.encoded == []
 
@@ -71,7 +71,7 @@ def test_a_touched_file_is_read_and_not_encoded(store, notes, encoder, monkeypat
     counts(store, notes, encoder)
     os.utime(notes / "river.md", (1, 1))
     assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
-    monkeypatch.setattr("r2ag.store.indexing.read_file", None)
+    monkeypatch.setattr("r2ag.corpus.FileReader.read", None)
     assert counts(store, notes, encoder) == (0, 0, 4, 0, 0)
 
 

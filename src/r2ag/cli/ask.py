@@ -13,14 +13,13 @@ from r2ag.cli.documents import print_documents, short_sources
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
 from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.corpus import Skipped, SourceFile
     from r2ag.pipeline import Pipeline
     from r2ag.types import Answer, ScoredDocument
 
-TOLD_SKIPS = 5
 NOTHING_FOUND = "Nothing relevant was found in these documents."
 
 
@@ -156,7 +155,7 @@ def _from_files(docs: Sequence[Path], more: Sequence[Path], search: StoreSearch)
         raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
     skipped = list[Skipped]()
     files = read_sources([*docs, *_paths(more)], skipped.append)
-    _tell_what_is_missing(files, skipped)
+    tell_skipped(skipped, files)
 
     def fill(pipeline: Pipeline) -> None:
         encoder = pipeline.encoder
@@ -186,15 +185,6 @@ def _paths(more: Sequence[Path]) -> Sequence[Path]:
         if not path.exists():
             raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
     return more
-
-
-def _tell_what_is_missing(files: Sequence[SourceFile], skipped: Sequence[Skipped]) -> None:
-    missing = [f"Skipped {each.path}: it {each.reason}" for each in skipped]
-    missing += [f"{file.source}: {', '.join(file.unread)} can't be read." for file in files if file.unread]
-    for sentence in missing[:TOLD_SKIPS]:
-        note(sentence)
-    if len(missing) > TOLD_SKIPS:
-        note(f"So it is with {len(missing) - TOLD_SKIPS} more.")
 
 
 class _Writer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +12,17 @@ import typer
 
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Retriever
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.corpus import Skipped
     from r2ag.encoder import TextEncoder
     from r2ag.store.where import Value
-
-NAMED_SKIPPED = 20
 
 
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Files, or folders of them.", show_default=False)
+        list[Path], typer.Argument(metavar="PATH…", help="Files, folders of them, or patterns.", show_default=False)
     ],
     store: Annotated[Path, typer.Option("--store", metavar="DIR", help="The store's folder.", show_default=False)],
     meta: Annotated[
@@ -45,7 +45,7 @@ def index(
 
     fields = parse_fields(meta or [])
     for path in paths:
-        if not path.exists():
+        if not (os.path.lexists(path) or has_magic(str(path))):
             hint = "; metadata follows --meta, which may be repeated" if "=" in path.name else "; check its name"
             raise InputError(f"There is no file or folder {path}{hint}.")
     with libraries_to_stderr() as stdout:
@@ -108,11 +108,3 @@ def parse_fields(pairs: Sequence[str]) -> dict[str, Value]:
         fields[key] = as_value(value)
     check_fields(fields)
     return fields
-
-
-def tell_skipped(skipped: Sequence[Skipped]) -> None:
-    """Names on stderr the files that were not read."""
-    for file in skipped[:NAMED_SKIPPED]:
-        note(f"Skipped {file.path}: {file.reason}")
-    if len(skipped) > NAMED_SKIPPED:
-        note(f"Skipped {len(skipped) - NAMED_SKIPPED} more files.")

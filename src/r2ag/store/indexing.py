@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2ag.corpus import Skipped, SourceFile, chunk, list_files, read_file
+from r2ag.corpus import FileReader, Skipped, SourceFile, chunk, list_files
 from r2ag.encoder import PASSAGE_TOKENS, TextEncoder
 from r2ag.errors import InputError
 from r2ag.store.snapshot import StoredFile
@@ -133,15 +133,19 @@ class _Indexing:
         sizes = {path: size for path in paths if (size := self._size_to_read(path, batch)) is not None}
         self._write(batch)
         self._total = sum(sizes.values())
+        with FileReader() as reader:  # one parser process for all files
+            self._read_all(reader, sizes)
+        return IndexReport(**self._counts, skipped=tuple(self._skipped))
+
+    def _read_all(self, reader: FileReader, sizes: Mapping[Path, int]) -> None:
         batch = _Batch()
         for path, size in sizes.items():
-            self._read(path, batch)
+            self._read(path, reader, batch)
             batch.bytes_read += size
             if len(batch.documents) >= PASSAGES_AT_ONCE:
                 self._write(batch)
                 batch = _Batch()
         self._write(batch)
-        return IndexReport(**self._counts, skipped=tuple(self._skipped))
 
     def _size_to_read(self, path: Path, batch: _Batch) -> int | None:
         """The size of a file that has to be read; None for an unchanged one, which may get further metadata."""
@@ -157,10 +161,10 @@ class _Indexing:
         self._counts["unchanged"] += 1
         return None
 
-    def _read(self, path: Path, batch: _Batch) -> None:
+    def _read(self, path: Path, reader: FileReader, batch: _Batch) -> None:
         source = _source(path)
         known = self._known.get(source)
-        file = read_file(path)
+        file = reader.read(path)
         if isinstance(file, Skipped):
             self._skipped.append(file)
             batch.removed += [source] if known else []
