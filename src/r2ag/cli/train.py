@@ -39,12 +39,8 @@ class TrainedMethod(StrEnum):
     raft = "raft"
 
 
-RATES = {
-    TrainedMethod.r2ag: DEFAULT.learning_rate,
-    # Tokens that are themselves the parameters move by the rate at each step, a projection's output by far more.
-    TrainedMethod.learned_tokens: 0.03,
-    TrainedMethod.raft: DEFAULT.learning_rate,
-}
+# Tokens that are themselves the parameters move by the rate at each step, a projection's output by far more.
+LEARNED_TOKENS_RATE = 0.03
 
 
 class TrainingOrder(StrEnum):
@@ -119,11 +115,8 @@ def train(
     ] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
     relevance_direction: Annotated[
         bool,
-        typer.Option(
-            "--relevance-direction/--no-relevance-direction",
-            help="The relevance head's probability moves the embeddings too.",
-        ),
-    ] = True,
+        typer.Option("--relevance-direction", help="The relevance head's probability moves the embeddings too."),
+    ] = False,
     gold_relevance: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs the former.")
     ] = DEFAULT.gold_relevance,
@@ -156,7 +149,7 @@ def train(
         method=method.value,
         lora=lora,
         epochs=_positive(epochs, "--epochs"),
-        learning_rate=_positive(RATES[method] if learning_rate is None else learning_rate, "--learning-rate"),
+        learning_rate=_rate(learning_rate, method),
         lora_learning_rate=_positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,
         matching_epochs=matching_epochs,
@@ -216,6 +209,12 @@ def document_range(argument: str) -> tuple[int, int]:
     if not low.isdecimal() or (dash and not high.isdecimal()):
         raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
     return int(low), int(high if dash else low)
+
+
+def _rate(given: float | None, method: TrainedMethod) -> float:
+    if given is not None:
+        return _positive(given, "--learning-rate")
+    return LEARNED_TOKENS_RATE if method is TrainedMethod.learned_tokens else DEFAULT.learning_rate
 
 
 def _positive(value: float, option: str) -> float:
