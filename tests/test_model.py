@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
 from r2ag.former import FormerConfig, R2Former
@@ -88,6 +89,36 @@ def test_language_loss_is_the_mean_over_the_target_tokens(family):
         logits = model.llm(input_ids=torch.tensor([ids + target])).logits[0]
         steps = [-F.log_softmax(logits[len(ids) + i - 1].double(), -1)[token] for i, token in enumerate(target)]
         assert loss.item() == pytest.approx(torch.stack(steps).mean().item(), rel=1e-5)
+
+
+@EVERY_LLM
+@torch.no_grad()
+def test_distillation_loss_is_the_divergence_from_the_teacher(family):
+    model = tiny_model(family)
+    prompts, teachers = prompts_of_unequal_length(), [prompt_of(0), prompt_of(0), prompt_of(0)]
+    anchors, written = token_anchors(model, prompts)
+    losses = model.distillation_loss(prompts, anchors, TARGETS, teachers)
+    for loss, ids, teacher, target in zip(losses, written, teachers, TARGETS, strict=True):
+        here, there = (
+            model.llm(input_ids=torch.tensor([[*start, *target]])).logits[0, len(start) - 1 : -1].double()
+            for start in (ids, teacher.ids)
+        )
+        divergence = (there.softmax(-1) * (there.log_softmax(-1) - here.log_softmax(-1))).sum(-1).mean()
+        assert loss.item() == pytest.approx(divergence.item(), rel=1e-3)
+    itself = model.distillation_loss(teachers, None, TARGETS, teachers)
+    torch.testing.assert_close(itself, torch.zeros(3))
+
+
+@torch.no_grad()
+def test_the_teacher_is_the_llm_without_its_lora():
+    model = tiny_model()
+    prompts = [prompt_of(0)]
+    before = model.answer_logits(model.embed(prompts, None), 1)
+    model.llm = get_peft_model(model.llm, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
+    assert not torch.allclose(model.answer_logits(model.embed(prompts, None), 1), before)
+    assert model.distillation_loss(prompts, None, TARGETS[:1], prompts) > 0
+    with model._untrained_llm():
+        torch.testing.assert_close(model.answer_logits(model.embed(prompts, None), 1), before)
 
 
 @torch.no_grad()

@@ -5,7 +5,8 @@ There is no generation loop here: engines take the embeddings that `embed` makes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from transformers import PreTrainedModel
 
 from r2ag.former import FormerOutput, R2Former, RankTokens
 from r2ag.prompting import Prompt
+
+IGNORED = -100  # label of a position that is padding
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,46 @@ class R2AGModel(nn.Module):
         self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]
     ) -> Tensor:
         """Mean next-token loss of each target given its prompt (eq. 9's L_LM): fp32, (batch,)."""
+        labels = self._labels(targets)
+        logits = self._target_logits(prompts, anchors, targets)
+        losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+        return _mean_over_target(losses, labels)
+
+    def distillation_loss(
+        self,
+        prompts: Sequence[Prompt],
+        anchors: Tensor | None,
+        targets: Sequence[Sequence[int]],
+        teachers: Sequence[Prompt],
+    ) -> Tensor:
+        """How far each target's next-token probabilities are from those that a prompt without slots gives it.
+
+        KL(teacher ‖ here), averaged over the target's tokens: fp32, (batch,), 0 where the LLM reads the one prompt as
+        the other. The teacher is this LLM as it came, without what its LoRA has learned.
+        """
+        labels = self._labels(targets)
+        with torch.no_grad(), self._untrained_llm():
+            teacher = self._target_logits(teachers, None, targets).log_softmax(dim=-1)
+        here = self._target_logits(prompts, anchors, targets).log_softmax(dim=-1)
+        losses = F.kl_div(here, teacher, log_target=True, reduction="none").sum(dim=-1)
+        return _mean_over_target(losses.where(labels != IGNORED, 0.0), labels)
+
+    def _labels(self, targets: Sequence[Sequence[int]]) -> Tensor:
+        """Target ids behind padding, (batch, longest target)."""
         longest = max(len(target) for target in targets)
-        mixed = self.embed(prompts, anchors, targets)
-        logits = self.answer_logits(mixed, longest + 1)[:, :-1]
-        labels = torch.tensor(
-            [[-100] * (longest - len(target)) + list(target) for target in targets], device=self.device
-        )
-        losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=-100, reduction="none")
-        return losses.sum(dim=-1) / (labels != -100).sum(dim=-1)
+        rows = [[IGNORED] * (longest - len(target)) + list(target) for target in targets]
+        return torch.tensor(rows, device=self.device)
+
+    def _target_logits(
+        self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]
+    ) -> Tensor:
+        """Logits that predict the targets' tokens, fp32, (batch, longest target, vocabulary)."""
+        longest = max(len(target) for target in targets)
+        return self.answer_logits(self.embed(prompts, anchors, targets), longest + 1)[:, :-1]
+
+    def _untrained_llm(self) -> AbstractContextManager[None]:
+        disable: Callable[[], AbstractContextManager[None]] = getattr(self.llm, "disable_adapter", nullcontext)
+        return disable()
 
 
 def embedding_table(llm: PreTrainedModel) -> Tensor:
@@ -108,6 +143,10 @@ def matching_loss(logits: Tensor, relevant: Tensor, mask: Tensor) -> Tensor:
     losses = F.binary_cross_entropy_with_logits(logits, relevant.to(logits.dtype), reduction="none")
     real = mask.to(losses.dtype)
     return (losses * real).sum(dim=-1) / real.sum(dim=-1)
+
+
+def _mean_over_target(losses: Tensor, labels: Tensor) -> Tensor:
+    return losses.sum(dim=-1) / (labels != IGNORED).sum(dim=-1)
 
 
 def _place(embeddings: Tensor, anchors: Tensor, prompts: Sequence[Prompt], pads: Sequence[int]) -> Tensor:

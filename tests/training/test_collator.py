@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from r2ag.training.collator import Collator
 from r2ag.training.lists import TrainingList
 from r2ag.types import FEATURES, Document, RankedList
 from tests.tiny import some_documents, tiny_encoder, tiny_tokenizer
-from tests.training.conftest import TEMPLATE
+from tests.training.conftest import TEMPLATE, WITHOUT_SLOTS
 
 QUESTION = "When was the bridge built?"
 MEANS = torch.tensor([0.5, 0.25, 0.125])
@@ -55,6 +56,16 @@ def test_lists_without_an_answer_have_no_prompt():
     assert batch["prompts"][0] is None
     assert batch["targets"][0] == []
     assert batch["prompts"][1] is not None
+
+
+def test_a_teacher_reads_the_relevant_documents_alone():
+    documents = [replace(document, relevant=row in (1, 2)) for row, document in enumerate(some_documents(4))]
+    plain = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
+    lists = [TrainingList(ranked(documents), "1400"), TrainingList(ranked(documents), None)]
+    collator = Collator(PromptBuilder(TOKENIZER, TEMPLATE), "cosine", FEATURES, MEANS, 400, plain)
+    teachers = collator(lists)["teachers"]
+    assert teachers == [plain.build(QUESTION, documents[1:3], 400), None]
+    assert collate(*lists)["teachers"] == [None, None]
 
 
 def test_dropped_features_are_replaced_by_the_means():

@@ -62,6 +62,15 @@ def test_an_adapter_for_few_documents_bounds_the_lists(records, long_lists):
     assert lengths(sampler(records, 3, fewest_documents=5, long_lists=long_lists)) == {3}
 
 
+def test_lists_lose_distractors_until_they_fit_but_for_the_long_ones(records):
+    config = TrainingConfig(most_documents=6, long_lists=0.5, without_relevant=0.0)
+    drawing = ListSampler(records, config, max_documents=8, fits=lambda ranked: len(ranked) <= 3)
+    drawn = [one.ranked for _, one in draw_many(drawing)]
+    assert {len(ranked) for ranked in drawn} == {1, 2, 3, 6, 7, 8}
+    assert all(sum(bool(document.relevant) for document in ranked.documents) == 1 for ranked in drawn)
+    assert len(drawing.draw(0, "any", 5).ranked) == 5
+
+
 def test_filled_lists_hold_each_passage_once_and_no_filler_is_relevant(records):
     filled = [(index, drawn) for index, drawn in draw_many(sampler(records)) if len(drawn.ranked) > 4]
     assert filled

@@ -11,7 +11,7 @@ from r2ag.model import R2AGModel, matching_loss
 from r2ag.prompting import PromptBuilder
 from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
 from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
-from tests.training.conftest import SIZES, TEMPLATE
+from tests.training.conftest import SIZES, TEMPLATE, WITHOUT_SLOTS
 
 TOKENIZER = tiny_tokenizer("bytes", "chatml")
 LENGTHS = (3, 1, 4)
@@ -44,6 +44,7 @@ def batch(*answered: bool) -> dict[str, Any]:
             builder.target(answer) if yes else []
             for answer, yes in zip(("1471", "a", "in 1400"), answered, strict=True)
         ],
+        "teachers": [None] * len(LENGTHS),
     }
 
 
@@ -73,6 +74,20 @@ def test_lists_without_a_prompt_train_matching_alone(model):
     torch.testing.assert_close(losses["language_loss"], language.mean())
     # Of all the lists, so that micro-batches of any size add up to the same.
     torch.testing.assert_close(losses["loss"], losses["matching_loss"] + language.sum() / 3)
+
+
+@torch.no_grad()
+def test_with_teachers_the_language_loss_is_the_distance_to_them(model):
+    inputs = batch(True, False, True)
+    builder = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
+    teachers = [builder.build("Which bridge?", some_documents(1), 400) for _ in LENGTHS]
+    inputs["teachers"] = [teachers[0], None, teachers[2]]
+    losses = TrainingModel(model)(**inputs)
+    anchors = model.describe(inputs["features"], inputs["mask"]).anchors[[0, 2]]
+    prompts, targets = ([inputs[name][row] for row in (0, 2)] for name in ("prompts", "targets"))
+    distances = model.distillation_loss(prompts, anchors, targets, [teachers[0], teachers[2]])
+    torch.testing.assert_close(losses["language_loss"], distances.mean())
+    torch.testing.assert_close(losses["loss"], losses["matching_loss"] + distances.sum() / 3)
 
 
 def test_without_any_prompt_the_llm_is_not_read(model, monkeypatch):

@@ -44,18 +44,23 @@ def reader(asked, monkeypatch) -> Reader:
 
 def test_correct_answers_to_the_relevant_documents_alone_are_kept(reader, asked, tmp_path):
     records = described([*RECORDS[:3], record(50, documents=0)])
-    kept = OwnAnswers(reader, tmp_path / "own.jsonl", batch_size=2).to(records)
+    kept = OwnAnswers(reader, tmp_path / "own.jsonl", batch_size=2).to(records, correct_only=True)
     assert [one.record.answers for one in kept] == [("It was built in 1400.",)]
     assert kept[0].ranked is records[0].ranked
     assert {ranked.documents for ranked in asked} == {one.documents[:1] for one in RECORDS[:3]}
 
 
+def test_wrong_answers_are_kept_where_wanted_but_not_unended_ones(reader, tmp_path):
+    kept = OwnAnswers(reader, tmp_path / "own.jsonl").to(described(RECORDS[:3]), correct_only=False)
+    assert [one.record.answers for one in kept] == [("It was built in 1400.",), ("It was built in 1999.",)]
+
+
 def test_a_stopped_run_asks_only_what_is_missing(reader, asked, tmp_path):
     file = tmp_path / "own.jsonl"
     records = described(RECORDS[:3])
-    first = OwnAnswers(reader, file).to(records)
+    first = OwnAnswers(reader, file).to(records, correct_only=True)
     lines = file.read_text().splitlines(keepends=True)
     file.write_text(lines[0] + lines[1][:9])  # killed while it wrote
     asked.clear()
-    assert OwnAnswers(reader, file).to(records) == first
+    assert OwnAnswers(reader, file).to(records, correct_only=True) == first
     assert len(asked) == 2

@@ -84,7 +84,7 @@ def estimate(
         adapter = train(few, parts, template, Path(folder) / "adapter", once, former, cache)
         whole_s = time.perf_counter() - started
     steps_taken, training_s, evaluating_s = _timings(adapter)
-    answering_s = whole_s - training_s - evaluating_s if config.targets == "own" else 0.0
+    answering_s = whole_s - training_s - evaluating_s if config.targets != "gold" else 0.0
     passages, few_passages = _passages(records), _passages(few)
     steps = max(1, round(config.epochs * len(split.training)) // config.batch_size)
     return Estimate(

@@ -56,6 +56,7 @@ class TrainingTargets(StrEnum):
 
     gold = "gold"
     own = "own"
+    distilled = "distilled"
 
 
 def train(
@@ -105,7 +106,11 @@ def train(
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
     ] = TrainingOrder.mixed,
     targets: Annotated[
-        TrainingTargets, typer.Option(help="What the LLM learns to write: gold answers, or its own correct ones.")
+        TrainingTargets,
+        typer.Option(
+            help="What the LLM learns to write: gold answers, its own correct ones from the relevant documents alone, "
+            "or all of those, as probably as from these documents."
+        ),
     ] = TrainingTargets.gold,
     max_prompt_tokens: Annotated[
         int, typer.Option(min=64, help="Documents are shortened to fit.")

@@ -16,13 +16,17 @@ from r2ag.training.lists import TrainingList
 
 @dataclass(frozen=True)
 class Collator:
-    """Builds features, labels, prompts and targets; a list whose prompt lost the answer trains L_QDM alone."""
+    """Builds features, labels, prompts and targets; a list whose prompt lost the answer trains L_QDM alone.
+
+    With a `teacher`, each prompt has another beside it that holds the relevant documents only.
+    """
 
     builder: PromptBuilder
     similarity: Similarity
     features: Sequence[str]
     mean_features: torch.Tensor  # (number of features,), what stands in for dropped features
     max_prompt_tokens: int
+    teacher: PromptBuilder | None = None
 
     def __call__(self, lists: Sequence[TrainingList]) -> dict[str, Any]:
         """Arguments of TrainingModel.forward."""
@@ -36,13 +40,20 @@ class Collator:
         # NaN: the head's own probability.
         given = [[drawn.gold_relevance] for drawn in lists]
         relevance = relevant.masked_fill(~torch.tensor(given), torch.nan)
-        prompts, targets = [], []
+        prompts, targets, teachers = [], [], []
         for drawn in lists:
             prompt = self._prompt(drawn) if drawn.answer is not None else None
             prompts.append(prompt)
             targets.append(self.builder.target(drawn.answer) if prompt is not None and drawn.answer else [])
+            teachers.append(None if prompt is None else self._teacher(drawn))
         tensors = {"features": features, "mask": mask, "relevant": relevant, "relevance": relevance}
-        return tensors | {"prompts": prompts, "targets": targets}
+        return tensors | {"prompts": prompts, "targets": targets, "teachers": teachers}
+
+    def _teacher(self, drawn: TrainingList) -> Prompt | None:
+        if self.teacher is None:
+            return None
+        relevant = [document for document in drawn.ranked.documents if document.relevant]
+        return self.teacher.build(drawn.ranked.question, relevant, self.max_prompt_tokens)
 
     def _prompt(self, drawn: TrainingList) -> Prompt | None:
         prompt = self.builder.build(drawn.ranked.question, drawn.ranked.documents, self.max_prompt_tokens)

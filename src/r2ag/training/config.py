@@ -8,6 +8,9 @@ from typing import Literal
 from r2ag.errors import InputError
 
 Order = Literal["encoder", "shuffled", "mixed"]
+# What the LLM learns to write: gold answers; its own correct answers to prompts with the relevant documents only; or
+# all of those answers, each word as probably as it is there ("distilled": among distractors as if there were none).
+Targets = Literal["gold", "own", "distilled"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class TrainingConfig:
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
     gold_relevance: float = 0.0  # share of the first lists whose E^R sees gold labels; falls to none half-way
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
-    targets: Literal["gold", "own"] = "gold"  # what the LLM learns to write: gold answers, or its own correct ones
+    targets: Targets = "gold"
     max_prompt_tokens: int = 700
     held_back: float = 0.15
     evaluations: int = 4  # on the stopping records, evenly through the run

@@ -1,13 +1,14 @@
 """The lists that training draws from records: how many documents, which, and in what order.
 
 In the encoder's order the rank alone says nearly all that relevance says, and the LLM can ignore E^R; hence shuffled
-lists. Late positions are only trained by long lists; hence lists filled with passages of other records.
+lists. Late positions are only trained by long lists; hence lists filled with passages of other records. Documents cut
+to a prompt's room lose their answers; hence fewer documents where these are long.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,12 +38,24 @@ class TrainingList:
 
 
 class ListSampler:
-    """Draws lists from records, each from its own seed, so that a run can stop and continue anywhere."""
+    """Draws lists from records, each from its own seed, so that a run can stop and continue anywhere.
 
-    def __init__(self, records: Sequence[DescribedRecord], config: TrainingConfig, max_documents: int) -> None:
+    Args:
+        fits: whether a prompt holds a list uncut. Lists lose their last distractors until they fit, but for the long
+            ones, which are there for their many positions.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[DescribedRecord],
+        config: TrainingConfig,
+        max_documents: int,
+        fits: Callable[[RankedList], bool] = lambda ranked: True,
+    ) -> None:
         self.records = records
         self.config = config
         self.max_documents = max_documents
+        self.fits = fits
 
     def draw(self, index: int, key: object, k: int | None = None) -> TrainingList:
         """A list from record `index`; equal arguments give equal lists.
@@ -53,19 +66,27 @@ class ListSampler:
         """
         generator = random.Random(f"{self.config.seed}:{index}:{key}")
         described = self.records[index]
-        count = self._count(generator) if k is None else k
+        long = generator.random() < self.config.long_lists
+        count = self._count(generator, long) if k is None else k
         without = generator.random() < self.config.without_relevant
         ranked = self._choose(described.ranked, index, count, without, generator)
+        if k is None and not long:
+            ranked = self._fitting(ranked)
         ranked = self._ordered(ranked, generator)
         answerable = not without and any(document.relevant for document in ranked.documents)
         answer = described.record.answers[0] if answerable else None
         return TrainingList(ranked, answer, generator.random() < self.config.feature_dropout)
 
-    def _count(self, generator: random.Random) -> int:
+    def _count(self, generator: random.Random, long: bool) -> int:
         most = min(self.config.most_documents, self.max_documents)
-        if generator.random() < self.config.long_lists:
+        if long:
             return generator.randint(most, self.max_documents)
         return generator.randint(min(self.config.fewest_documents, most), most)
+
+    def _fitting(self, ranked: RankedList) -> RankedList:
+        while len(ranked) > 1 and not self.fits(ranked):
+            ranked = ranked.reordered(list(range(len(ranked) - 1)))
+        return ranked
 
     def _choose(
         self, ranked: RankedList, index: int, count: int, without: bool, generator: random.Random

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,13 @@ class TrainingModel(nn.Module):
         relevance: Tensor,
         prompts: Sequence[Prompt | None],
         targets: Sequence[Sequence[int]],
+        teachers: Sequence[Prompt | None],
     ) -> dict[str, Tensor]:
         """Losses of a batch: `loss`, `matching_loss`, `language_loss` (each a scalar, fp32).
 
         `relevant` are the gold labels that L_QDM learns, `relevance` what moves E^R (see R2Former), both (batch, k).
         A record whose prompt is None trains the matching loss alone; `language_loss` is NaN where no record has one.
+        With `teachers`, prompts without slots, the language loss is the distance to what the LLM would say to those.
         """
         output = self.model.describe(features, mask, relevance)
         matching = matching_loss(output.logits, relevant.to(output.logits.device), mask.to(output.logits.device)).mean()
@@ -49,16 +52,32 @@ class TrainingModel(nn.Module):
                 "matching_loss": matching.detach(),
                 "language_loss": torch.full_like(matching.detach(), torch.nan),
             }
-        read = [prompt for prompt in prompts if prompt is not None]
-        wanted = [targets[row] for row in rows]
-        language = self.model.language_loss(read, output.anchors[rows], wanted)
+        answers = _Answers(
+            [prompt for prompt in prompts if prompt is not None],
+            [targets[row] for row in rows],
+            [teacher for teacher in teachers if teacher is not None],
+        )
+        language = answers.loss(self.model, output.anchors[rows])
         loss = matching + language.sum() / len(prompts)
         if self.contrast:
             rolled = _rolled(features, mask), mask, _rolled(relevance[..., None], mask)[..., 0]
-            permuted = self.model.describe(*rolled).anchors[rows]
-            worse = self.model.language_loss(read, permuted, wanted)
+            worse = answers.loss(self.model, self.model.describe(*rolled).anchors[rows])
             loss = loss + self.contrast * torch.relu(CONTRAST_MARGIN + language - worse).sum() / len(prompts)
         return {"loss": loss, "matching_loss": matching.detach(), "language_loss": language.detach().mean()}
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the LLM is to say to a batch's prompts: `targets`, as probably as to `teachers` where there are any."""
+
+    prompts: Sequence[Prompt]
+    targets: Sequence[Sequence[int]]
+    teachers: Sequence[Prompt]
+
+    def loss(self, model: R2AGModel, anchors: Tensor) -> Tensor:
+        if self.teachers:
+            return model.distillation_loss(self.prompts, anchors, self.targets, self.teachers)
+        return model.language_loss(self.prompts, anchors, self.targets)
 
 
 def _rolled(features: Tensor, mask: Tensor) -> Tensor:

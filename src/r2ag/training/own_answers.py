@@ -1,4 +1,4 @@
-"""Targets in the LLM's own words: its correct answers to prompts that hold the relevant documents only.
+"""Targets in the LLM's own words: its answers to prompts that hold the relevant documents only.
 
 Targets of three words teach every answer to be short, whatever E^R says. With these the LLM's style stays, and what is
 learned is which documents to follow.
@@ -30,10 +30,12 @@ class OwnAnswers:
     max_new_tokens: int = 48
     batch_size: int = 8
 
-    def to(self, records: Sequence[DescribedRecord]) -> list[DescribedRecord]:
-        """The records that the LLM answers correctly, and to the end, with those answers in place of the gold ones.
+    def to(self, records: Sequence[DescribedRecord], correct_only: bool) -> list[DescribedRecord]:
+        """The records that the LLM answers, and to the end, with those answers in place of the gold ones.
 
-        Correct is a gold answer between word boundaries: "no" in "known" would teach nonsense.
+        Args:
+            correct_only: leave out answers without a gold answer between word boundaries ("no" in "known" would teach
+                nonsense).
         """
         answers = self._stored()
         missing = {self._key(one): self._relevant(one) for one in records if self._key(one) not in answers}
@@ -45,7 +47,7 @@ class OwnAnswers:
         return [
             replace(one, record=replace(one.record, answers=(text,)))
             for one in records
-            if (text := answers.get(self._key(one))) and acc_word(text, one.record.answers)
+            if (text := answers.get(self._key(one))) and (not correct_only or acc_word(text, one.record.answers))
         ]
 
     def _ask(self, lists: dict[str, RankedList]) -> Iterator[tuple[str, str]]:

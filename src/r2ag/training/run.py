@@ -23,6 +23,7 @@ from r2ag.prompting import PromptBuilder, PromptTemplate
 from r2ag.reader import Reader
 from r2ag.records.split import Split, split_records
 from r2ag.records.vectors import describe_records
+from r2ag.templates import plain_template
 from r2ag.training.calibrate import calibrate
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
@@ -31,7 +32,7 @@ from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
 from r2ag.training.trainer import KeepLLMInEvaluation, LossLog, R2AGTrainer, training_arguments
-from r2ag.types import Record
+from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -74,27 +75,35 @@ def train(
     llm = _with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
-    if config.targets == "own":
+    if config.targets != "gold":
         own = OwnAnswers(Reader(parts.llm, parts.tokenizer, adapter), work / "own-answers.jsonl")
-        described |= {name: own.to(described[name]) for name in ("training", "stopping")}
+        described |= {name: own.to(described[name], config.targets == "own") for name in ("training", "stopping")}
         if not described["training"] or not described["stopping"]:
-            raise InputError("The LLM answers no record correctly by itself, so its own answers can't be the targets.")
-    sampler = ListSampler(described["training"], config, max_documents)
+            raise InputError("The LLM answers no record by itself, so its own answers can't be the targets.")
+    builder = PromptBuilder(parts.tokenizer, template, adapter.config.former.slots)
+
+    def fits(ranked: RankedList) -> bool:
+        return not builder.build(ranked.question, ranked.documents, config.max_prompt_tokens).shortened
+
+    sampler = ListSampler(described["training"], config, max_documents, fits)
     names = adapter.config.former.features
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity, names)
     _check_known(features[mask], names)
     adapter.former.standardise_by(features, mask)
     collator = Collator(
-        PromptBuilder(parts.tokenizer, template, adapter.config.former.slots),
+        builder,
         parts.encoder.similarity,
         names,
         features[mask].nanmean(dim=0),
         config.max_prompt_tokens,
+        PromptBuilder(parts.tokenizer, plain_template(adapter.config.plain_prompt), 0)
+        if config.targets == "distilled"
+        else None,
     )
     if not resume and config.method != "learned-tokens":
         _train_matching(model, sampler, collator, config)
     stopping = ListSampler(
-        described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents
+        described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
     )
     held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
     trainer = _trainer(model, TrainingLists(sampler, config.epochs), held, collator, config, work)
