@@ -28,6 +28,12 @@ class Calibration:
         return 1.0 / (1.0 + math.exp(-score)) if score >= 0 else math.exp(score) / (1.0 + math.exp(score))
 
 
+def keep_relevant(probabilities: Sequence[float], threshold: float) -> list[int]:
+    """Indices whose probability passes the threshold, in list order; at least the most probable one."""
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return [index for index, p in enumerate(probabilities) if p >= threshold or index == best]
+
+
 def fit_platt(logits: Sequence[float], relevant: Sequence[bool], steps: int = 100) -> tuple[float, float]:
     """Slope and intercept by Newton's method on the log-loss, with Platt's smoothed targets against overconfidence."""
     x = np.asarray(logits, dtype=np.float64)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from r2ag.encoder import PROBE_TEXTS, FeatureEncoder, Similarity
+from r2ag.encoder import FeatureEncoder, Similarity
 from r2ag.errors import InputError
 from r2ag.model import embedding_table
+from r2ag.probe import Probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -22,7 +23,6 @@ PROBE_ROWS = 64
 LEAST_ROW_SIMILARITY = 0.9
 SAME_ROW_SIMILARITY = 0.999
 LEAST_TOKEN_AGREEMENT = 0.95
-LEAST_ENCODER_SIMILARITY = 0.99
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def identify_llm(
 
 def identify_encoder(encoder: FeatureEncoder) -> tuple[EncoderIdentity, Tensor]:
     """An encoder's identity and its probe, (texts, dimension)."""
-    return EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity), _probe_encoder(encoder)
+    identity = EncoderIdentity(encoder.name, encoder.dimension, encoder.similarity)
+    return identity, torch.from_numpy(Probe.of(encoder).vectors.copy())
 
 
 def check_llm(trained: LLMIdentity, probe: Tensor, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -96,7 +97,7 @@ def check_encoder(trained: EncoderIdentity, probe: Tensor, encoder: FeatureEncod
         InputError: dimension, similarity or vectors differ.
     """
     same_kind = (encoder.dimension, encoder.similarity) == (trained.dimension, trained.similarity)
-    if not same_kind or _median_cosine(_probe_encoder(encoder), probe) < LEAST_ENCODER_SIMILARITY:
+    if not same_kind or not Probe.of(encoder).same_as(Probe(trained.name, probe.float().numpy())):
         raise InputError(
             f"The adapter's features come from the encoder {trained.name} with its own fine-tuning, and {encoder.name} "
             "gives other vectors; leave the encoder to the adapter, or train an adapter with this one."
@@ -116,10 +117,6 @@ def embedding_rows(llm: PreTrainedModel, count: int, vocab_size: int | None = No
 def _probe_llm(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, vocab_size: int) -> tuple[Tensor, list[str]]:
     ids = torch.linspace(0, vocab_size - 1, min(PROBE_ROWS, vocab_size)).long().tolist()
     return embedding_rows(llm, PROBE_ROWS, vocab_size), [str(t) for t in tokenizer.convert_ids_to_tokens(ids)]
-
-
-def _probe_encoder(encoder: FeatureEncoder) -> Tensor:
-    return torch.from_numpy(encoder.encode_queries(PROBE_TEXTS).copy())
 
 
 def _median_cosine(rows: Tensor, stored: Tensor) -> float:

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from r2ag.adapter import Adapter
+from r2ag.calibration import keep_relevant
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
+from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
 from r2ag.reader import Assessment, Reader, Reading
 from r2ag.templates import plain_template
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from r2ag.retrieval import Finder, Found
     from r2ag.store import Store
-    from r2ag.store.probe import Probe
 
 PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
@@ -223,8 +224,6 @@ class Pipeline:
 
     @cached_property
     def _probe(self) -> Probe:
-        from r2ag.store.probe import Probe
-
         return Probe.of(self.encoder)
 
     def _own_vectors(self, found: Found) -> np.ndarray | None:
@@ -288,12 +287,6 @@ class Pipeline:
             "retriever": self.encoder.name,
             "adapter": "" if adapter.folder is None else adapter.folder.name,
         }
-
-
-def keep_relevant(probabilities: Sequence[float], threshold: float) -> list[int]:
-    """Indices whose probability passes the threshold, in list order; at least the most probable one."""
-    best = max(range(len(probabilities)), key=probabilities.__getitem__)
-    return [index for index, p in enumerate(probabilities) if p >= threshold or index == best]
 
 
 def load_encoder(adapter: Adapter, retriever: str | None = None, device: object = None) -> FeatureEncoder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +15,14 @@ from r2ag.cli.options import Limit, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.requirements import need_training
 from r2ag.cli.training_facts import training_facts
+from r2ag.cli.training_options import (
+    TrainedMethod,
+    TrainingOrder,
+    TrainingTargets,
+    document_range,
+    positive,
+    weighted_file,
+)
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 from r2ag.training.config import TrainingConfig
@@ -29,34 +36,8 @@ if TYPE_CHECKING:
     from r2ag.types import Record
 
 DEFAULT = TrainingConfig()
-
-
-class TrainedMethod(StrEnum):
-    """What may be trained."""
-
-    r2ag = "r2ag"
-    learned_tokens = "learned-tokens"
-    raft = "raft"
-
-
 # Tokens that are themselves the parameters move by the rate at each step, a projection's output by far more.
 LEARNED_TOKENS_RATE = 0.03
-
-
-class TrainingOrder(StrEnum):
-    """Of the documents in the prompt."""
-
-    encoder = "encoder"
-    shuffled = "shuffled"
-    mixed = "mixed"
-
-
-class TrainingTargets(StrEnum):
-    """Answers to learn from."""
-
-    gold = "gold"
-    own = "own"
-    distilled = "distilled"
 
 
 def train(
@@ -153,9 +134,9 @@ def train(
         DEFAULT,
         method=method.value,
         lora=lora,
-        epochs=_positive(epochs, "--epochs"),
+        epochs=positive(epochs, "--epochs"),
         learning_rate=_rate(learning_rate, method),
-        lora_learning_rate=_positive(lora_learning_rate, "--lora-learning-rate"),
+        lora_learning_rate=positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,
         matching_epochs=matching_epochs,
         order=order.value,
@@ -193,39 +174,10 @@ def train(
             print_facts(training_facts(adapter, work), stdout)
 
 
-def weighted_file(argument: str) -> tuple[Path, float]:
-    """FILE or FILE:WEIGHT; a file whose name ends in a colon and a number is taken as it is."""
-    name, _, weight = argument.rpartition(":")
-    if name and not Path(argument).exists():
-        try:
-            return Path(name), float(weight)
-        except ValueError:
-            pass
-    return Path(argument), 1.0
-
-
-def document_range(argument: str) -> tuple[int, int]:
-    """LO-HI, or one number for both.
-
-    Raises:
-        InputError: it is neither.
-    """
-    low, dash, high = argument.partition("-")
-    if not low.isdecimal() or (dash and not high.isdecimal()):
-        raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
-    return int(low), int(high if dash else low)
-
-
 def _rate(given: float | None, method: TrainedMethod) -> float:
     if given is not None:
-        return _positive(given, "--learning-rate")
+        return positive(given, "--learning-rate")
     return LEARNED_TOKENS_RATE if method is TrainedMethod.learned_tokens else DEFAULT.learning_rate
-
-
-def _positive(value: float, option: str) -> float:
-    if not 0 < value < float("inf"):
-        raise InputError(f"{option} is {value:g}; give a number above 0.")
-    return value
 
 
 def _check_run(work: Path, resume: bool) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from r2ag.errors import InputError
-from r2ag.store.probe import Probe
+from r2ag.probe import Probe
 
 DATABASE, LOCK = "store.sqlite", "store.lock"
 FORMAT_VERSION = 1

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
+from r2ag.probe import Probe
 from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
@@ -33,7 +34,6 @@ from r2ag.store.database import (
     transaction,
 )
 from r2ag.store.matrix import Matrix, current_matrix
-from r2ag.store.probe import Probe
 from r2ag.store.snapshot import Snapshot
 from r2ag.store.writer import Writer
 

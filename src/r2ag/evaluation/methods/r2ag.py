@@ -18,12 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2ag.calibration import Calibration
+from r2ag.calibration import Calibration, keep_relevant
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
-from r2ag.pipeline import keep_relevant
 from r2ag.reader import Assessment, Reader, Reading
 from r2ag.types import RankedList
 

@@ -1,4 +1,4 @@
-"""How a store recognises the encoder that made its vectors."""
+"""How a store and an adapter recognise an encoder: by its vectors of a few fixed texts."""
 
 from __future__ import annotations
 
