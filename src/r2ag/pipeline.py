@@ -171,7 +171,28 @@ class Pipeline:
         Raises:
             InputError: the question, the documents or k can't be used; says why.
         """
-        found = self.find(question, documents, vectors, k, where)
+        return self.answer(
+            self.find(question, documents, vectors, k, where),
+            max_new_tokens=max_new_tokens,
+            abstain=abstain,
+            prune=prune,
+            system=system,
+            history=history,
+            on_text=on_text,
+        )
+
+    def answer(
+        self,
+        found: Question,
+        *,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        abstain: bool = True,
+        prune: bool = True,
+        system: str | None = None,
+        history: Sequence[Turn] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Answers from what `find` found; the options are those of `ask`."""
         if not len(found.ranked):
             return self._nothing_found(found)
         assessment = self.reader.assess([found.ranked])

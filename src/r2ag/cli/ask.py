@@ -98,10 +98,9 @@ def ask(
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
         fill(pipeline)
         writer = _Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
-        answer = pipeline.ask(
-            question,
-            k=k,
-            where=where,
+        found = pipeline.find(question, k=k, where=where)
+        answer = pipeline.answer(
+            found,
             max_new_tokens=max_new_tokens,
             prune=prune,
             abstain=abstain,
@@ -109,7 +108,7 @@ def ask(
             on_text=writer.write,
         )
         writer.end(answer)
-        plain = pipeline.ask_plain(pipeline.find(question, k=k, where=where), max_new_tokens) if compare else None
+        plain = pipeline.ask_plain(found, max_new_tokens) if compare else None
         if as_json:
             print_json(answer_fields(answer, plain), stdout)
         else:
