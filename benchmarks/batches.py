@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 from r2ag.encoder import rank_by_similarity
-from r2ag.evaluation.run import sample_records
 from r2ag.pipeline import Pipeline
 from r2ag.reader import Reader
+from r2ag.records import read_records
+from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records
 from r2ag.types import RankedList
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--adapter")
     options = parser.parse_args()
     pipeline = Pipeline.from_pretrained(options.adapter)
-    records = sample_records(options.data, options.limit, 0)
+    records = sample(read_records(options.data), options.limit)
     # Unequal numbers of documents, too: 1 to all of them in turn.
     lists = [
         ranked.reordered(list(range(1 + number % len(ranked))))

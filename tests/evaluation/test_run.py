@@ -14,7 +14,7 @@ from r2ag.evaluation.methods import Prediction
 from r2ag.evaluation.ordering import arrange
 from r2ag.evaluation.predictions import PredictionFile
 from r2ag.evaluation.report import results
-from r2ag.evaluation.run import evaluate, run_evaluation, sample_records
+from r2ag.evaluation.run import evaluate, run_evaluation
 from r2ag.evaluation.table import markdown
 from r2ag.records import write_records
 from r2ag.types import Document, RankedList, Record
@@ -171,18 +171,6 @@ def test_batches_hold_lists_of_similar_length() -> None:
     assert [p.text for p in evaluation.predictions["rag"]] == ["in Paris", *["Lyon"] * 4]
     with pytest.raises(InputError, match="batch size"):
         evaluate(records, lists, [method], batch_size=0)
-
-
-def test_samples_are_the_seeds(tmp_path: Path) -> None:
-    records, _ = several(20)
-    for name in ("a.jsonl", "b.jsonl"):
-        write_records(records, tmp_path / name)
-    sampled = [r.id for r in sample_records(tmp_path / "a.jsonl", 5, 0)]
-    assert sampled == [r.id for r in sample_records(tmp_path / "b.jsonl", 5, 0)]
-    assert sampled != [r.id for r in sample_records(tmp_path / "a.jsonl", 5, 1)]
-    assert len(sample_records(tmp_path / "a.jsonl", 99, 0)) == 20
-    with pytest.raises(InputError, match="limit"):
-        sample_records(tmp_path / "a.jsonl", 0, 0)
 
 
 def test_from_files_to_tables(parts: Parts, tmp_path: Path) -> None:

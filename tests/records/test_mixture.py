@@ -46,3 +46,10 @@ def test_sample_keeps_the_order():
     assert len(drawn) == 8
     assert drawn == [record for record in records if record in drawn] != records[:8]
     assert sample(records, None) == sample(records, 20) == sample(records, 99) == records
+
+
+def test_a_larger_sample_holds_the_smaller_ones():
+    records = [Record(str(i), "?", ("a",), ()) for i in range(300)]
+    samples = [{record.id for record in sample(records, count, seed=1)} for count in (5, 50, 290)]
+    assert samples[0] < samples[1] < samples[2]
+    assert samples[0] != {record.id for record in sample(records, 5, seed=2)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,16 +112,20 @@ def run_evaluation(
     from r2ag.evaluation.methods.bench import Bench
     from r2ag.evaluation.report import results
     from r2ag.evaluation.table import markdown
+    from r2ag.records import read_records
+    from r2ag.records.mixture import sample
     from r2ag.records.vectors import describe_records
 
     specs = parse_methods(methods)
-    samples = [sample_records(path, limit, seed) for path in data]
-    if not samples:
+    if limit is not None and limit < 1:
+        raise InputError(f"The limit is {limit}; give a number of records from 1.")
+    files = [sample(read_records(path), limit, seed) for path in data]
+    if not files:
         raise InputError("No file of records is named; give at least one.")
     bench = Bench(reader, encoder, max_new_tokens, seed)
     prepared = [create_method(spec, bench) for spec in specs]
-    lists = [ranked for sample in samples for ranked in describe_records(encoder, sample, vector_cache)]
-    records = [record for sample in samples for record in sample]
+    lists = [ranked for file in files for ranked in describe_records(encoder, file, vector_cache)]
+    records = [record for file in files for record in file]
     evaluation = evaluate(
         records,
         lists,
@@ -149,22 +152,6 @@ def run_evaluation(
         write_whole(output / "results.json", json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         write_whole(output / "results.md", markdown(found))
     return found
-
-
-def sample_records(path: Path, limit: int | None, seed: int) -> list[Record]:
-    """A file's records, or `limit` of them drawn by the seed, in the file's order.
-
-    Raises:
-        InputError: the file can't be read, or the limit is less than 1.
-    """
-    from r2ag.records import read_records
-
-    if limit is not None and limit < 1:
-        raise InputError(f"The limit is {limit}; give a number of records from 1.")
-    records = read_records(path)
-    if limit is None or limit >= len(records):
-        return records
-    return [records[index] for index in sorted(random.Random(seed).sample(range(len(records)), limit))]
 
 
 def _answer_all(

@@ -25,10 +25,13 @@ def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Record]:
 
 
 def sample(records: Sequence[Record], count: int | None, seed: int | str = 0) -> list[Record]:
-    """`count` of the records, drawn by the seed, in their own order; all where there are no more, or count is None."""
-    if count is None or count >= len(records):
-        return list(records)
-    return [records[index] for index in sorted(random.Random(seed).sample(range(len(records)), count))]
+    """`count` of the records, drawn by the seed, in their own order; all where there are no more, or count is None.
+
+    More records hold the fewer ones of the same seed, so that answers to these need not be given again.
+    """
+    order = list(range(len(records)))
+    random.Random(seed).shuffle(order)
+    return [records[index] for index in sorted(order[:count])]
 
 
 def _weighted(records: list[Record], weight: float, seed: str) -> list[Record]:
