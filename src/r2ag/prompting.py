@@ -29,7 +29,8 @@ class PromptTemplate:
     """The words around question and documents.
 
     Each part is plain text; `head` and `tail` may hold {question}. `document` holds {number}, {slots} and {document};
-    plain RAG's template is the same without {slots} and its label. `answer_cue` opens the LLM's answer.
+    plain RAG's template is the same without {slots} and its label. `answer_cue` opens the LLM's answer. `stop` ends it
+    where no chat template does: an LLM that completes a text would go on with a question of its own.
     """
 
     head: str
@@ -37,6 +38,7 @@ class PromptTemplate:
     tail: str
     answer_cue: str = ""
     chat: bool = True
+    stop: str = ""
 
     def __post_init__(self) -> None:
         around, within = {"question"}, {"number", "slots", "document"}
@@ -136,8 +138,9 @@ class PromptBuilder:
         return Prompt(tuple(ids + after), tuple(positions), sum(len(text) > cap for text in texts))
 
     def target(self, answer: str) -> list[int]:
-        """Ids that training teaches the LLM to write: the answer and the end-of-turn token."""
-        return [*self._plain.encode(f" {answer}" if self.template.answer_cue else answer), self.end_of_turn]
+        """Ids that training teaches the LLM to write: the answer and what ends it."""
+        ending = self._plain.encode(self.template.stop) or [self.end_of_turn]
+        return [*self._plain.encode(f" {answer}" if self.template.answer_cue else answer), *ending]
 
     @property
     def end_of_turn(self) -> int:

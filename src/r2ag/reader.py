@@ -145,7 +145,7 @@ class Reader:
         if assessment is not None and builder.template.has_slots:
             anchors = [row[list(indices)] for row, indices in zip(assessment.anchors, kept, strict=True)]
         mixed = self.embed(prompts, anchors)
-        generations = self.engine.generate(mixed, max_new_tokens, on_text)
+        generations = self.engine.generate(mixed, max_new_tokens, on_text, builder.template.stop)
         return [Reading(generation, prompt) for generation, prompt in zip(generations, prompts, strict=True)]
 
     def _check_lengths(self, lists: Sequence[RankedList]) -> None:

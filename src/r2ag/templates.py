@@ -1,4 +1,4 @@
-"""The prompts: R²AG's own, and the families among which plain RAG chooses its best on training records."""
+"""The prompts: families among which plain RAG chooses its best on training records, and R²AG's, the same with slots."""
 
 from __future__ import annotations
 
@@ -7,34 +7,15 @@ from dataclasses import replace
 from r2ag.errors import InputError
 from r2ag.prompting import PromptTemplate
 
-R2AG = PromptTemplate(
-    head=(
-        "Answer the question from the search results below. Some of them may be irrelevant. Give only the answer, in a "
-        "few words. In front of each result stands information on how well it matches the question.\n"
-    ),
-    document="\n[{number}] Match:{slots} {document}\n",
-    tail="\nGive only the answer, in a few words.\nQuestion: {question}\nAnswer:",
-)
-
 _SEARCH_RESULTS = "Answer the question from the search results below. Some of them may be irrelevant. "
 _BRIEF = "Give only the answer, in a few words."
+_MATCH = "In front of each result stands information on how well it matches the question."
 _EXAMPLES = (
     ("Which metal is liquid at room temperature?", "mercury"),
     ("Who painted the ceiling of the Sistine Chapel?", "Michelangelo"),
     ("Is the Danube longer than the Thames?", "yes"),
     ("In which year did the Berlin Wall fall?", "1989"),
 )
-
-
-def without_slots(template: PromptTemplate) -> PromptTemplate:
-    """Plain RAG's counterpart of an R²AG template: no slots and no label in front of them."""
-    return replace(
-        template,
-        head=template.head.replace(
-            " In front of each result stands information on how well it matches the question.", ""
-        ),
-        document=template.document.replace(" Match:{slots}", "").replace("{slots}", ""),
-    )
 
 
 def _shots(count: int) -> str:
@@ -60,14 +41,17 @@ def _families() -> dict[str, PromptTemplate]:
             f"{_SEARCH_RESULTS}{_BRIEF}\n\n{_shots(4)}", document, "\nQuestion: {question}\nAnswer:"
         ),
     }
-    plain = {f"{name}-plain": replace(template, chat=False) for name, template in chat.items()}
-    plain["question-first-and-last-plain"] = replace(
-        plain["question-first-and-last-plain"], tail="\nQuestion: {question}\nAnswer:"
-    )
-    plain["short-answer-plain"] = replace(
-        plain["short-answer-plain"], tail="\nQuestion: {question}\nAnswer in one to five words:"
-    )
-    return chat | plain
+    return chat | {f"{name}-plain": _completion(template) for name, template in chat.items()}
+
+
+def _completion(template: PromptTemplate) -> PromptTemplate:
+    """The same words for an LLM that completes a text: the answer stands on one line behind its cue."""
+    tail = template.tail.removesuffix("Answer:").rstrip("\n")
+    if "in one to five words" in tail:
+        tail = "\nQuestion: {question}\nIn one to five words, copied from the text above."
+    elif "Question:" not in tail:
+        tail = "\nQuestion: {question}"
+    return replace(template, tail=f"{tail}\n", answer_cue="Answer:", chat=False, stop="\n")
 
 
 PLAIN_FAMILIES = _families()
@@ -83,3 +67,10 @@ def plain_template(name: str) -> PromptTemplate:
     if name not in PLAIN_FAMILIES:
         raise InputError(f"There is no prompt family {name}; choose one of {', '.join(PLAIN_FAMILIES)}.")
     return PLAIN_FAMILIES[name]
+
+
+def with_slots(template: PromptTemplate) -> PromptTemplate:
+    """R²AG's counterpart of plain RAG's prompt: a label and slots in front of each document, and a word on them."""
+    head = template.head
+    head = head.replace(_BRIEF, f"{_BRIEF} {_MATCH}", 1) if _BRIEF in head else f"{_MATCH}\n{head}"
+    return replace(template, head=head, document=template.document.replace("{document}", "Match:{slots} {document}"))

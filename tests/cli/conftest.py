@@ -72,7 +72,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     from r2ag.encoder import FeatureEncoder
     from r2ag.former import FormerConfig
     from r2ag.models import load_llm
-    from r2ag.templates import R2AG
+    from r2ag.templates import DEFAULT_PLAIN, plain_template, with_slots
 
     folder = tmp_path_factory.mktemp("tiny")
     tokenizer = tiny_tokenizer("bytes", "chatml")
@@ -83,7 +83,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     llm, loaded_tokenizer = load_llm(str(folder / "llm"))
     encoder = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(folder / "encoder")))
     former = FormerConfig(HIDDEN, hidden_size=16, heads=2, feed_forward_size=32)
-    template = replace(R2AG, head="From these:\n", tail="\nQuestion: {question}")
+    template = replace(with_slots(plain_template(DEFAULT_PLAIN)), head="From these:\n", tail="\nQuestion: {question}")
     adapter = Adapter.create("r2ag", llm, loaded_tokenizer, encoder, former, template)
     adapter.with_calibration(Calibration(threshold=0.01)).save_pretrained(folder / "adapter")
     documents = folder / "documents"

@@ -114,3 +114,17 @@ def test_in_a_batch_each_answer_ends_by_itself():
     assert counts[0] != counts[1]
     generations = engine.generate(mixed(engine, *prompts), 8)
     assert [generation.completion_tokens for generation in generations] == counts
+
+
+@TOKENIZERS
+def test_a_stop_text_ends_each_answer_of_a_batch_and_is_no_part_of_it(kind):
+    engine = tiny_engine(kind)
+    prompts = [random_ids(seed, 6 + seed) for seed in range(3)]
+    whole = [engine.generate(mixed(engine, prompt), 12)[0] for prompt in prompts]
+    stop = whole[0].text[len(whole[0].text) // 2]
+    stopped = engine.generate(mixed(engine, *prompts), 12, stop=stop)
+    assert [one.text for one in stopped] == [one.text.partition(stop)[0].strip() for one in whole]
+    assert 0 < stopped[0].completion_tokens < whole[0].completion_tokens
+    pieces: list[str] = []
+    (alone,) = engine.generate(mixed(engine, prompts[0]), 12, pieces.append, stop)
+    assert "".join(pieces).strip() == alone.text == stopped[0].text

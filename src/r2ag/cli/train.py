@@ -86,6 +86,9 @@ def train(
     order: Annotated[
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
     ] = TrainingOrder.mixed,
+    prompt: Annotated[
+        str, typer.Option(metavar="NAME", help="The prompt family; best the one that r2ag choose finds for plain RAG.")
+    ] = DEFAULT.prompt,
     targets: Annotated[
         TrainingTargets,
         typer.Option(
@@ -140,6 +143,7 @@ def train(
         batch_size=batch_size,
         matching_epochs=matching_epochs,
         order=order.value,
+        prompt=prompt,
         targets=targets.value,
         max_prompt_tokens=max_prompt_tokens,
         fewest_documents=fewest,
@@ -235,9 +239,10 @@ def _check_prompts(records: Sequence[Record], parts: Parts, config: TrainingConf
 
 
 def _template(config: TrainingConfig) -> PromptTemplate:
-    from r2ag.templates import R2AG, without_slots
+    from r2ag.templates import plain_template, with_slots
 
-    return without_slots(R2AG) if config.method == "raft" else R2AG
+    plain = plain_template(config.prompt)
+    return plain if config.method == "raft" else with_slots(plain)
 
 
 def _train(

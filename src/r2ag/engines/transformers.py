@@ -36,22 +36,27 @@ class TransformersEngine:
         self.stop_tokens = sorted({end_of_turn, int(tokenizer.eos_token_id)})
 
     def generate(
-        self, mixed: MixedEmbeddings, max_new_tokens: int, on_text: Callable[[str], None] | None = None
+        self,
+        mixed: MixedEmbeddings,
+        max_new_tokens: int,
+        on_text: Callable[[str], None] | None = None,
+        stop: str = "",
     ) -> list[Generation]:
         """Answers for a batch of prompts.
 
         Args:
             on_text: called with each new piece of text as it comes; for a batch of one.
+            stop: text that ends an answer, and is no part of it, beside the LLM's own end.
         """
-        clock = _Clock(self._text, on_text)
+        clock = _Clock(lambda ids: self._text(ids, stop), on_text)
         started = time.perf_counter()
-        ids = self._generate(mixed, max_new_tokens, clock)
+        ids = self._generate(mixed, max_new_tokens, clock, stop)
         ended = time.perf_counter()
         first = clock.first_token or ended
         clock.flush()
         return [
             Generation(
-                text=self._text(row),
+                text=self._text(row, stop),
                 completion_tokens=len(row),
                 prefill_ms=(first - started) * 1000,
                 decode_ms=(ended - first) * 1000,
@@ -60,7 +65,7 @@ class TransformersEngine:
         ]
 
     @torch.inference_mode()
-    def _generate(self, mixed: MixedEmbeddings, max_new_tokens: int, clock: _Clock) -> Tensor:
+    def _generate(self, mixed: MixedEmbeddings, max_new_tokens: int, clock: _Clock, stop: str) -> Tensor:
         options: dict[str, Any] = {
             "do_sample": False,
             "max_new_tokens": max_new_tokens,
@@ -72,6 +77,8 @@ class TransformersEngine:
             "top_p": None,
             "top_k": None,
         }
+        if stop:
+            options["stopping_criteria"] = [lambda ids, scores: self._stopped(ids, stop)]
         if mixed.embeddings.shape[0] == 1:
             options["streamer"] = clock
         else:
@@ -79,8 +86,14 @@ class TransformersEngine:
         llm: Any = self.llm
         return cast("Tensor", llm.generate(inputs_embeds=mixed.embeddings, attention_mask=mixed.mask, **options))
 
-    def _text(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(self._until_stop(ids), skip_special_tokens=True)).strip()
+    def _text(self, ids: Sequence[int], stop: str) -> str:
+        text = str(self.tokenizer.decode(self._until_stop(ids), skip_special_tokens=True)).strip()
+        return text.partition(stop)[0].strip() if stop else text
+
+    def _stopped(self, ids: Tensor, stop: str) -> Tensor:
+        """Which answers of a batch hold the stop, (batch,); one at their very beginning counts for nothing."""
+        texts = [str(self.tokenizer.decode(row, skip_special_tokens=True)).lstrip() for row in ids.tolist()]
+        return torch.tensor([stop in text for text in texts], device=ids.device)
 
     def _until_stop(self, ids: Sequence[int]) -> list[int]:
         for index, token in enumerate(ids):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from r2ag.errors import InputError
+from r2ag.templates import DEFAULT_PLAIN
 
 Order = Literal["encoder", "shuffled", "mixed"]
 # What the LLM learns to write: gold answers; its own correct answers to prompts with the relevant documents only; or
@@ -39,10 +40,11 @@ class TrainingConfig:
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
     gold_relevance: float = 0.0  # share of the first lists whose E^R sees gold labels; falls to none half-way
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
+    prompt: str = DEFAULT_PLAIN  # the family whose words the prompt has, around the slots
     targets: Targets = "gold"
     max_prompt_tokens: int = 700
     held_back: float = 0.15
-    evaluations: int = 4  # on the stopping records, evenly through the run
+    evaluations: int = 3  # on the stopping records, evenly through the run
     patience: int = 3  # evaluations without a better loss before training stops
     seed: int = 0
 

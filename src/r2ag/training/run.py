@@ -158,6 +158,7 @@ def _new_adapter(
     size = int(embedding_table(parts.llm).shape[1])
     sizes = former or FormerConfig(llm_hidden_size=size)
     adapter = Adapter.create(config.method, parts.llm, parts.tokenizer, parts.encoder, sizes, template, parts.llm_name)
+    adapter.config = replace(adapter.config, plain_prompt=config.prompt)
     if parts.encoder.lora is not None:
         adapter.attach_encoder_lora(parts.encoder.lora)
     return adapter

@@ -6,7 +6,6 @@ from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.evaluation.methods.rag import Rag
-from r2ag.templates import without_slots
 
 
 def create(spec: Spec, bench: Bench) -> Rag:
@@ -19,5 +18,5 @@ def create(spec: Spec, bench: Bench) -> Rag:
     adapter = bench.reader(spec.folder).adapter
     if adapter.config.method != "raft":
         raise InputError(f"The method {spec} needs an adapter of RAFT, as {spec.base}=ADAPTER_FOLDER.")
-    reader = bench.plain_reader(without_slots(adapter.config.template), spec.folder)
+    reader = bench.plain_reader(adapter.config.template, spec.folder)
     return Rag(spec.name, reader, bench.max_new_tokens, bench.base_settings() | adapter_settings(adapter))
