@@ -45,7 +45,7 @@ class TrainingConfig:
     max_prompt_tokens: int = 700
     held_back: float = 0.15
     evaluations: int = 3  # on the stopping records, evenly through the run
-    patience: int = 3  # evaluations without a better loss before training stops
+    patience: int = 2  # evaluations without a better loss before training stops
     seed: int = 0
 
     def __post_init__(self) -> None:
