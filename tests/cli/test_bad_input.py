@@ -165,6 +165,13 @@ def test_document_ranges() -> None:
             document_range(wrong)
 
 
+def test_an_adapter_that_learns_on_keeps_what_is_its_own(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    options = ["train", "--data", tiny.records, "--output", tmp_path / "out", "--start-from", tiny.adapter]
+    for own in (["--slots", "3"], ["--prompt", "few-shot"], ["--llm", tiny.llm]):
+        assert f"takes {own[0]} from the adapter" in r2ag.refused(*options, *own)
+    assert not any(tmp_path.iterdir())
+
+
 def test_calibrating_wants_both_kinds_of_documents(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
     irrelevant = [{**document, "relevant": False} for document in record(0)["documents"]]  # type: ignore[attr-defined]
     file = write_records(tmp_path / "r.jsonl", [record(i) | {"documents": irrelevant} for i in range(8)])

@@ -69,11 +69,13 @@ def parts() -> Parts:
     return Parts(tiny_llm(vocabulary=len(tokenizer)), tokenizer, tiny_encoder(), "tiny-llm")
 
 
-def tiny_run(output: Path, start: Parts | None = None, resume: bool = False, **changes: Any) -> Adapter:
+def tiny_run(
+    output: Path, models: Parts | None = None, resume: bool = False, start: Adapter | None = None, **changes: Any
+) -> Adapter:
     """Trains on forty records; `changes` are TrainingConfig's."""
     config = replace(TINY, **changes)
     template = WITHOUT_SLOTS if config.method == "raft" else TEMPLATE
-    return train(RECORDS, start or parts(), template, output, config, SIZES, resume=resume)
+    return train(RECORDS, models or parts(), template, output, config, SIZES, resume=resume, start=start)
 
 
 @pytest.fixture(scope="session")

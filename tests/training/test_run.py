@@ -210,3 +210,19 @@ def test_a_score_that_no_document_has_is_refused(tmp_path):
     sizes = replace(SIZES, features=("relevance", "bm25"))
     with pytest.raises(InputError, match='has a score "bm25"'):
         train(RECORDS, parts(), TEMPLATE, tmp_path / "adapter", TINY, sizes)
+
+
+def test_an_adapter_learns_on(tmp_path, trained):
+    start = trained("r2ag")
+    before = {name: tensor.clone() for name, tensor in start.former.state_dict().items()}
+    adapter = tiny_run(tmp_path / "adapter", start=start, matching_epochs=0, learning_rate=1e-4, epochs=1.0)
+    after = adapter.former.state_dict()
+    moved = {name: (after[name] - before[name]).abs().max().item() for name in before}
+    assert 0 < moved["projection.weight"] < 0.01
+    assert moved["mean"] == moved["deviation"] == 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in start.former.state_dict().items())
+
+
+def test_only_the_adapter_of_a_frozen_llm_learns_on(tmp_path, trained):
+    with pytest.raises(InputError, match="holds a LoRA of the LLM"):
+        tiny_run(tmp_path / "adapter", start=trained("r2ag with lora"))

@@ -16,9 +16,7 @@ from r2ag.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from r2ag.adapter import Adapter
-    from r2ag.former import FormerConfig
-    from r2ag.prompting import PromptTemplate
-    from r2ag.training.run import Parts
+    from r2ag.cli.training_start import Start
     from r2ag.types import Record
 
 STEPS = 3
@@ -59,9 +57,7 @@ class Estimate:
         ]
 
 
-def estimate(
-    records: Sequence[Record], parts: Parts, template: PromptTemplate, config: TrainingConfig, former: FormerConfig
-) -> Estimate:
+def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) -> Estimate:
     """Trains on a few of the records and scales what that took."""
     from r2ag.records.vectors import describe_records
     from r2ag.training.run import train
@@ -77,11 +73,12 @@ def estimate(
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "vectors"
         started = time.perf_counter()
-        describe_records(parts.encoder, few, cache)
+        describe_records(start.parts.encoder, few, cache)
         encoding_s = time.perf_counter() - started
         once = replace(config, epochs=1.0, evaluations=1, matching_epochs=1)
         started = time.perf_counter()
-        adapter = train(few, parts, template, Path(folder) / "adapter", once, former, cache)
+        output = Path(folder) / "adapter"
+        adapter = train(few, start.parts, start.template, output, once, start.former, cache, start=start.adapter)
         whole_s = time.perf_counter() - started
     steps_taken, training_s, evaluating_s = _timings(adapter)
     answering_s = whole_s - training_s - evaluating_s if config.targets != "gold" else 0.0

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from r2ag.cli.training_options import (
     positive,
     weighted_file,
 )
+from r2ag.cli.training_start import Start, learn_on, start_anew
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 from r2ag.training.config import TrainingConfig
@@ -30,9 +31,6 @@ from r2ag.types import FEATURES
 
 if TYPE_CHECKING:
     from r2ag.adapter import Adapter
-    from r2ag.former import FormerConfig
-    from r2ag.prompting import PromptTemplate
-    from r2ag.training.run import Parts
     from r2ag.types import Record
 
 DEFAULT = TrainingConfig()
@@ -41,6 +39,7 @@ LEARNED_TOKENS_RATE = 0.03
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         list[str],
         typer.Option(
@@ -64,6 +63,14 @@ def train(
     encoder_lora: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Its fine-tuning, made by r2ag train-encoder.", show_default="none"),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADAPTER",
+            help="Train this adapter on; LLM, encoder, prompt and sizes are its own.",
+            show_default="none",
+        ),
     ] = None,
     method: Annotated[
         TrainedMethod, typer.Option(help="r2ag, or a control: embeddings without features, or the LLM alone.")
@@ -161,19 +168,18 @@ def train(
     records = _records(files, limit, config)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
-        parts, former = _load(llm, retriever, encoder_lora)
-        former = replace(
-            former, slots=slots, relevance_direction=relevance_direction, features=tuple(features.split(","))
-        )
-        if most > former.max_documents:
-            raise InputError(f"--documents is {documents}; an adapter takes at most {former.max_documents}.")
-        _check_prompts(records, parts, config, former)
+        if start_from is None:
+            sizes = {"slots": slots, "relevance_direction": relevance_direction, "features": tuple(features.split(","))}
+            start = start_anew(llm, retriever, encoder_lora, config, **sizes)
+        else:
+            start, config = learn_on(start_from, context, config)
+        _check_prompts(records, start, config)
         if dry_run:
             from r2ag.cli.dry_run import estimate
 
-            print_facts(estimate(records, parts, _template(config), config, former).facts(), stdout)
+            print_facts(estimate(records, start, config).facts(), stdout)
             return
-        adapter = _train(records, parts, folder, config, former, resume)
+        adapter = _train(records, start, folder, config, resume)
         if os.environ.get("RANK", "0") == "0":
             print_facts(training_facts(adapter, work), stdout)
 
@@ -206,29 +212,21 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
     return records
 
 
-def _load(llm: str, retriever: str, encoder_lora: Path | None) -> tuple[Parts, FormerConfig]:
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.former import FormerConfig
-    from r2ag.models import load_llm
-    from r2ag.training.run import Parts
-
-    encoder = FeatureEncoder.from_pretrained(retriever, encoder_lora)
-    model, tokenizer = load_llm(llm)
-    embeddings: Any = model.get_input_embeddings()
-    former = FormerConfig(llm_hidden_size=int(embeddings.weight.shape[1]))
-    return Parts(model, tokenizer, encoder, llm), former
-
-
-def _check_prompts(records: Sequence[Record], parts: Parts, config: TrainingConfig, former: FormerConfig) -> None:
+def _check_prompts(records: Sequence[Record], start: Start, config: TrainingConfig) -> None:
     """A prompt that can't be built would end the run in its midst: tries the longest list with the longest question."""
     from r2ag.prompting import PromptBuilder
     from r2ag.types import Document
 
+    parts, former = start.parts, start.former
+    if config.most_documents > former.max_documents:
+        raise InputError(
+            f"--documents goes up to {config.most_documents}; an adapter takes at most {former.max_documents}."
+        )
     window = int(getattr(parts.llm.config, "max_position_embeddings", 0) or config.max_prompt_tokens)
     if config.max_prompt_tokens > window:
         raise InputError(f"--max-prompt-tokens is {config.max_prompt_tokens}; this LLM reads at most {window}.")
     longest = max((record.question for record in records), key=len)
-    builder = PromptBuilder(parts.tokenizer, _template(config), former.slots)
+    builder = PromptBuilder(parts.tokenizer, start.template, former.slots)
     try:
         builder.build(longest, [Document("text")] * former.max_documents, config.max_prompt_tokens)
     except InputError:
@@ -238,34 +236,21 @@ def _check_prompts(records: Sequence[Record], parts: Parts, config: TrainingConf
         ) from None
 
 
-def _template(config: TrainingConfig) -> PromptTemplate:
-    from r2ag.templates import plain_template, with_slots
-
-    plain = plain_template(config.prompt)
-    return plain if config.method == "raft" else with_slots(plain)
-
-
-def _train(
-    records: Sequence[Record],
-    parts: Parts,
-    folder: Path,
-    config: TrainingConfig,
-    former: FormerConfig,
-    resume: bool,
-) -> Adapter:
+def _train(records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, resume: bool) -> Adapter:
     from r2ag.training.run import train as run
 
     work = folder.with_name(f"{folder.name}-run")
     try:
         return run(
             records,
-            parts,
-            _template(config),
+            start.parts,
+            start.template,
             folder,
             config,
-            former,
+            start.former,
             vector_cache=work / "vectors",
             resume=resume,
+            start=start.adapter,
         )
     except KeyboardInterrupt:
         if any(work.glob("checkpoint-*")):

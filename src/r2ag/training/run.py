@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,8 +17,8 @@ from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.features import list_features
 from r2ag.files import write_whole
-from r2ag.former import FormerConfig, R2Former
-from r2ag.model import R2AGModel, embedding_table, matching_loss
+from r2ag.former import FormerConfig
+from r2ag.model import R2AGModel, embedding_table
 from r2ag.prompting import PromptBuilder, PromptTemplate
 from r2ag.reader import Reader
 from r2ag.records.split import Split, split_records
@@ -28,6 +28,7 @@ from r2ag.training.calibrate import calibrate
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
+from r2ag.training.matching import train_matching
 from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
@@ -57,8 +58,13 @@ def train(
     former: FormerConfig | None = None,
     vector_cache: Path | None = None,
     resume: bool = False,
+    start: Adapter | None = None,
 ) -> Adapter:
     """Trains, calibrates and writes an adapter to `output`; checkpoints and log stand in `output`-run beside it.
+
+    Args:
+        former: sizes of the R²-Former, where they are not the published ones.
+        start: an adapter whose learning goes on, with its sizes and its template.
 
     Raises:
         InputError: no record is left to train on, there is nothing to resume, or it was started with other settings.
@@ -71,7 +77,7 @@ def train(
     if not split.training or not split.stopping:
         raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
     described = {name: _describe(parts.encoder, getattr(split, name), vector_cache) for name in _PARTS}
-    adapter = _new_adapter(parts, template, config, former)
+    adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
     llm = _with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
@@ -89,7 +95,8 @@ def train(
     names = adapter.config.former.features
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity, names)
     _check_known(features[mask], names)
-    adapter.former.standardise_by(features, mask)
+    if start is None:
+        adapter.former.standardise_by(features, mask)
     collator = Collator(
         builder,
         parts.encoder.similarity,
@@ -101,7 +108,7 @@ def train(
         else None,
     )
     if not resume and config.method != "learned-tokens":
-        _train_matching(model, sampler, collator, config)
+        train_matching(model, sampler, collator, config)
     stopping = ListSampler(
         described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
     )
@@ -164,6 +171,18 @@ def _new_adapter(
     return adapter
 
 
+def _continued(start: Adapter, parts: Parts) -> Adapter:
+    """A copy that learns on: the features keep their standardisation, which the weights rely on."""
+    if start.llm_lora is not None:
+        raise InputError(f"{start.folder} holds a LoRA of the LLM; only the adapter of a frozen one learns on.")
+    start.check_llm(parts.llm, parts.tokenizer)
+    start.check_encoder(parts.encoder)
+    adapter = Adapter(start.config, copy.deepcopy(start.former), start.probes)
+    if start.encoder_lora is not None:
+        adapter.attach_encoder_lora(start.encoder_lora)
+    return adapter
+
+
 def _with_lora(llm: PreTrainedModel, config: TrainingConfig) -> Any:
     from peft import LoraConfig, get_peft_model
 
@@ -190,28 +209,6 @@ _PEFT_KNOWS = (
     "olmo",
     "olmo2",
 )
-
-
-def _train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
-    """L_QDM alone, over lists of all lengths: the LLM reads nothing, so this takes seconds."""
-    former = model.former
-    assert isinstance(former, R2Former)
-    optimizer = torch.optim.Adam(former.parameters(), lr=config.matching_learning_rate)
-    generator = random.Random(config.seed)
-    former.train()
-    for epoch in range(config.matching_epochs):
-        order = list(range(len(sampler.records)))
-        generator.shuffle(order)
-        for start in range(0, len(order), 32):
-            k = generator.randint(config.fewest_documents, min(20, former.config.max_documents))
-            drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + 32]]
-            batch = collator([TrainingList(d.ranked, None, d.drop_features) for d in drawn])
-            logits = model.describe(batch["features"], batch["mask"]).logits
-            mask = batch["mask"].to(logits.device)
-            loss = matching_loss(logits, batch["relevant"].to(logits.device), mask).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
 
 
 def _trainer(

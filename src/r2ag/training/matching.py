@@ -1,0 +1,35 @@
+"""The first stage: L_QDM alone (eq. 8), which gives the head, and so E^R, a meaning to start from."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from r2ag.former import R2Former
+from r2ag.model import R2AGModel, matching_loss
+from r2ag.training.collator import Collator
+from r2ag.training.config import TrainingConfig
+from r2ag.training.lists import ListSampler, TrainingList
+
+
+def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
+    """Trains on lists of all lengths; the LLM reads nothing, so this takes seconds."""
+    former = model.former
+    assert isinstance(former, R2Former)
+    optimizer = torch.optim.Adam(former.parameters(), lr=config.matching_learning_rate)
+    generator = random.Random(config.seed)
+    former.train()
+    for epoch in range(config.matching_epochs):
+        order = list(range(len(sampler.records)))
+        generator.shuffle(order)
+        for start in range(0, len(order), 32):
+            k = generator.randint(config.fewest_documents, min(20, former.config.max_documents))
+            drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + 32]]
+            batch = collator([TrainingList(d.ranked, None, d.drop_features) for d in drawn])
+            logits = model.describe(batch["features"], batch["mask"]).logits
+            mask = batch["mask"].to(logits.device)
+            loss = matching_loss(logits, batch["relevant"].to(logits.device), mask).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
