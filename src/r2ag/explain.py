@@ -1,8 +1,8 @@
 """What the anchors did for an answer that was given: how much less probable it is where they know nothing.
 
 An anchor that knows nothing is made from features that are not known: the R²-Former then takes the training records'
-mean (see R2Former), and so does the relevance head. Everything else, the documents' text above all, stays as it was. The
-R²-Former looks at the whole list, so that one document's features have a small part in the other anchors too.
+mean (see R2Former), and so does the relevance head. Everything else, the documents' text above all, stays as it was.
+The R²-Former looks at the whole list, so that one document's features have a small part in the other anchors too.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ async def answer_async(ask: Ask) -> Answer:
     raise AssertionError("a stream ends with its answer")
 
 
-class _Unwanted(Exception):
+class _UnwantedError(Exception):
     """Nobody waits for the rest of the answer."""
 
 
@@ -67,7 +67,7 @@ def _start(ask: Ask, put: Callable[[str | Answer | BaseException], None]) -> Eve
 
     def on_text(piece: str) -> None:
         if unwanted.is_set():
-            raise _Unwanted
+            raise _UnwantedError
         put(piece)
 
     def work() -> None:
