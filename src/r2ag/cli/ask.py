@@ -15,6 +15,7 @@ from r2ag.cli.documents import print_documents
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.settings import is_typed
 from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def ask(
+    context: typer.Context,
     question: Annotated[
         str | None,
         typer.Argument(metavar="QUESTION", help="In quotes; without one, ask as many as you like.", show_default=False),
@@ -97,7 +99,15 @@ def ask(
         more = [Path(question), *(more or [])]
         question = None
     _check(question, as_json)
-    search = StoreSearch(where, finder, reranker, encoder, embeddings_url)
+    of_store: dict[str, Any] = {"store": store, "where": where, "finder": finder, "reranker": reranker}
+    of_store |= {"encoder": encoder, "embeddings_url": embeddings_url}
+    if is_typed(context, "docs"):
+        # What settings say of a store is for questions to that store.
+        of_store = {name: value for name, value in of_store.items() if is_typed(context, name)}
+    elif is_typed(context, "store"):
+        docs = None
+    store = of_store.pop("store", None)
+    search = StoreSearch(**of_store)
     fill = _from_files(docs or [], more or [], search) if store is None else _from_store(store, docs, more, search)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
@@ -106,7 +116,7 @@ def ask(
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
         pipeline.check_k(k)
         fill(pipeline)
-        asking = Asking(pipeline, k, where, max_new_tokens, prune, abstain, system)
+        asking = Asking(pipeline, k, search.where, max_new_tokens, prune, abstain, system)
         if question is None:
             from r2ag.cli.session import Session
 
