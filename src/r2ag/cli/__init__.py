@@ -55,7 +55,8 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog='Start with:  r2ag ask "Which metal do the bridges use?" --docs notes/',
+    epilog='Start with:  r2ag ask "Which metal do the bridges use?" --docs notes/\n\n'
+    "Every option may also be a variable, as R2AG_ASK_K=8, or stand in your settings file, which r2ag info names.",
 )
 def _root(
     context: typer.Context,

@@ -61,6 +61,7 @@ def use_settings(context: typer.Context) -> None:
     for path, command in _commands(context.command):
         for key, option in _options(command).items():
             option.envvar = "_".join(["R2AG", *path, key]).replace("-", "_").upper()
+            option.show_envvar = False  # thirty lines of help that say the same
     file = settings_file()
     if file is not None:
         context.default_map = _read_group(_toml(file), context.command, str(file), ())
