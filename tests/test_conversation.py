@@ -115,6 +115,16 @@ def test_what_fails_the_check_is_joined(reader, writes):
     assert stand_alone(reader, FOLLOW_UP, [BEFORE]) == JOINED
 
 
+def test_joining_goes_back_to_a_question_that_stands_alone_and_no_further(reader):
+    history = [Exchange("How long is the Rhine?", ""), BEFORE]
+    for follow_up in ("And the tea bag?", "When was that?", "And the espresso machine?"):
+        joined = stand_alone(reader, follow_up, history)
+        typed = [] if history[-1] is BEFORE else [history[-1].question]
+        assert joined == " ".join([BEFORE.question, *typed, follow_up])
+        history.append(Exchange(follow_up, ""))
+    assert stand_alone(reader, "Why?", [Exchange("And the tea bag?", "")]) == "And the tea bag? Why?"
+
+
 @pytest.mark.parametrize("question", ["And the Danube?", "Why?", "When was that?"])
 def test_the_llm_is_not_asked_where_it_has_nothing_to_replace(reader, writes, question):
     prompts = writes(" the paper coffee filter?")
@@ -134,7 +144,7 @@ def test_a_random_llm_is_not_believed(reader):
 
 
 def test_a_conversation_that_is_too_long_is_joined(reader):
-    long = Exchange("Who " * 4000, "")
+    long = Exchange(f"Which bridge{' bridge' * 4000}?", "")
     assert stand_alone(reader, FOLLOW_UP, [long]) == f"{long.question} {FOLLOW_UP}"
 
 

@@ -27,7 +27,7 @@ NEW_TOKENS = 48
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question as it was understood, and its answer; empty where there was none."""
+    """A question as it was typed, or better as it was rewritten, and its answer; empty where there was none."""
 
     question: str
     answer: str
@@ -110,13 +110,23 @@ def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> s
     """
     if not history or not needs_more(question):
         return question
-    before = history[-1]
+    before = Exchange(_topic(history), history[-1].answer)
     # With no content of its own ("Why?") or no word to replace ("And the Danube?") a small LLM only makes things up.
     if _content(question) and _REFERRING.search(question):
         rewritten = _rewrite(reader, before, question)
         if is_sound(rewritten, question, before):
             return rewritten
     return f"{before.question} {question}"
+
+
+def _topic(history: Sequence[Exchange]) -> str:
+    """The last question, behind the last one that stands alone where it doesn't: two at most, however many were asked,
+    since encoders read the beginning of a long text only."""
+    last = history[-1].question
+    if not needs_more(last):
+        return last
+    alone = next((one.question for one in reversed(history) if not needs_more(one.question)), "")
+    return f"{alone} {last}".strip()
 
 
 def needs_more(question: str) -> bool:

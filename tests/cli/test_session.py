@@ -88,6 +88,11 @@ def test_a_follow_up_is_understood_and_new_forgets(piped: Typed) -> None:
     assert outcome.out.count("Understood as") == 1
 
 
+def test_follow_ups_of_follow_ups_stay_short(piped: Typed) -> None:
+    out = piped("Which bridge was built?", "And the river?", "And the town?", "And the mason?").out
+    assert "Understood as: Which bridge was built? And the town? And the mason?\n" in out
+
+
 def test_quit_ends_it(piped: Typed) -> None:
     outcome = piped("/help", "/quit", "Which bridge?")
     assert outcome.status == 0

@@ -117,7 +117,8 @@ class Session:
         if self._compare:
             print_plain(self._asking.answer_plain(found), self._stream)
         print_citations(answer, self._stream)
-        self._history.append(Exchange(understood, answer.text))
+        joined = understood.endswith(question)
+        self._history.append(Exchange(question if joined else understood, answer.text))
         self._last = Given(found, answer)
 
     def _given(self) -> Given:
