@@ -2,10 +2,12 @@
 
 The LLM rewrites them, and a small one is unreliable, so that nothing it writes is believed before it is checked: a
 rewriting may use the conversation's words only, keeps the follow-up's own, and refers to nothing outside itself. What
-fails is replaced by the question before and the follow-up in one, which finds as well and reads worse. Of 24 follow-ups
-about the sample documents, SmolLM2-135M-Instruct's rewriting passed for 9 (8 asked what was meant, and one for less:
-"the coffee" for "Robusta"); 15 were joined. All of this knows English only; questions in other languages are left as
-they are.
+fails is replaced by the question before and the follow-up in one, which finds as well and reads worse.
+
+Tried with the default models on 24 follow-ups about the sample documents: the rewriting passed for 9 (8 ask what was
+meant, and one for less: "the coffee" for "Robusta"), 15 were joined. The document in question came first for 10 of them
+as typed, for 20 all joined, and for 20 rewritten or joined. All of this knows English only; questions in other
+languages are left as they are.
 """
 
 from __future__ import annotations

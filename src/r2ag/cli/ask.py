@@ -99,15 +99,8 @@ def ask(
         more = [Path(question), *(more or [])]
         question = None
     _check(question, as_json)
-    of_store: dict[str, Any] = {"store": store, "where": where, "finder": finder, "reranker": reranker}
-    of_store |= {"encoder": encoder, "embeddings_url": embeddings_url}
-    if is_typed(context, "docs"):
-        # What settings say of a store is for questions to that store.
-        of_store = {name: value for name, value in of_store.items() if is_typed(context, name)}
-    elif is_typed(context, "store"):
-        docs = None
-    store = of_store.pop("store", None)
-    search = StoreSearch(**of_store)
+    given = StoreSearch(where, finder, reranker, encoder, embeddings_url)
+    docs, store, search = _settled(context, docs, store, given)
     fill = _from_files(docs or [], more or [], search) if store is None else _from_store(store, docs, more, search)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
@@ -132,6 +125,16 @@ def _check(question: str | None, as_json: bool) -> None:
         check_question(question)
     elif as_json:
         raise InputError("--json prints the answer to one question as one object; give the question, in quotes.")
+
+
+def _settled(
+    context: typer.Context, docs: list[Path] | None, store: Path | None, search: StoreSearch
+) -> tuple[list[Path] | None, Path | None, StoreSearch]:
+    """What is typed of files puts aside what settings say of a store, and the other way round."""
+    if is_typed(context, "docs"):
+        typed = {name: value for name, value in vars(search).items() if is_typed(context, name)}
+        return docs, store if is_typed(context, "store") else None, StoreSearch(**typed)
+    return None if is_typed(context, "store") else docs, store, search
 
 
 def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, stdout: TextIO) -> None:
