@@ -43,7 +43,7 @@ def by_hand(pipeline: Pipeline, question: str, count: int, read: list[int], text
     for row, positions in enumerate(prompt.slots):
         inputs[list(positions)] = anchors[row]
     total = 0.0
-    for token in reader.builder.target(text)[:-1]:
+    for token in reader.builder.target(text):
         logits = reader.model.llm(inputs_embeds=inputs[None]).logits[0, -1]
         total += float(logits.log_softmax(dim=-1)[token])
         inputs = torch.cat([inputs, embeddings(torch.tensor([token]))])

@@ -38,7 +38,8 @@ def explain(
 ) -> Explanation:
     """Reads the answer once for each document that was read, and twice more: a fraction of a second each on a CPU.
 
-    The answer's text is tokenised again, without the token that ends it, which a cut answer doesn't have.
+    What is measured is this answer and no longer one: its text, tokenised again, and what ends it. An answer that was
+    cut at its longest counts as if it had ended there.
 
     Args:
         ranked: the list that was answered from.
@@ -51,7 +52,7 @@ def explain(
         raise InputError("There is no answer to explain.")
     read = [document.rank - 1 for document in answer.documents if document.used]
     prompt = reader.prompt(ranked.question, [ranked.documents[i] for i in read], max_new_tokens, history)
-    *target, _ = reader.builder.target(answer.text)
+    target = reader.builder.target(answer.text)
 
     def log_probability(unknown: Sequence[int]) -> float:
         hidden = torch.tensor([[index in unknown for index in range(len(ranked))]])
