@@ -11,3 +11,9 @@ settings.load_profile("r2ag")
 @pytest.fixture(autouse=True)
 def _one_seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have a settings file."""
+    monkeypatch.setenv("R2AG_SETTINGS", "")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from queue import Queue
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from r2ag import streaming
 from r2ag.adapter import Adapter
 from r2ag.calibration import keep_relevant
 from r2ag.encoder import FeatureEncoder
@@ -50,7 +50,12 @@ class Question:
 
 
 class Pipeline:
-    """Retrieval, R²-Former and LLM as one; holds documents in memory, or asks a store or another finder for them."""
+    """Retrieval, R²-Former and LLM as one; holds documents in memory, or asks a store or another finder for them.
+
+    Threads may share one: its models do one thing at a time, since the tokenizers that truncate refuse to be used by
+    two threads at once, and two generations side by side only share the processors. `find` and `answer` each take
+    their own turn.
+    """
 
     def __init__(self, reader: Reader, encoder: FeatureEncoder) -> None:
         self.reader = reader
@@ -58,6 +63,7 @@ class Pipeline:
         self.documents: tuple[Document, ...] = ()
         self.vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
         self.finder: Finder | None = None
+        self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
 
     @classmethod
     def from_pretrained(
@@ -93,8 +99,9 @@ class Pipeline:
         """
         if self.finder is not None:
             raise InputError("This pipeline asks a store or a finder; add the documents there.")
-        self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
-        self.documents += tuple(documents)
+        with self._turn:
+            self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
+            self.documents += tuple(documents)
 
     def use(self, source: Store | Finder) -> None:
         """Answers later questions from a store, by its vectors, or from whatever a finder finds.
@@ -124,22 +131,22 @@ class Pipeline:
         check_question(question)
         if where is not None and (documents is not None or self.finder is None):
             raise InputError("Only a store knows `where`; give the pipeline one, or leave it out.")
-        limit = self.reader.adapter.config.former.max_documents
-        if k is not None and not 1 <= k <= limit:
-            raise InputError(f"k is {k}; this adapter takes 1 to {limit} documents.")
-        started = time.perf_counter()
+        self.check_k(k)
         if documents is not None:
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
             if vectors is not None and len(vectors) != len(documents):
                 raise InputError(f"There are {len(vectors)} vectors for {len(documents)} documents; give one for each.")
-            ranked = self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
-        elif self.finder is not None:
-            found = self.finder.find(question, k or min(DEFAULT_K, limit), where)
-            ranked = self.encoder.describe(question, found.documents, self._own_vectors(found))
-        else:
-            ranked = self._nearest(question, k or min(DEFAULT_K, limit))
-        return Question(ranked, (time.perf_counter() - started) * 1000)
+        with self._turn:
+            started = time.perf_counter()
+            ranked = self._ranked(question, documents, vectors, k, where)
+            return Question(ranked, (time.perf_counter() - started) * 1000)
+
+    def check_k(self, k: int | None) -> None:
+        """Raises InputError where the adapter takes no k documents."""
+        limit = self.reader.adapter.config.former.max_documents
+        if k is not None and not 1 <= k <= limit:
+            raise InputError(f"k is {k}; this adapter takes 1 to {limit} documents.")
 
     def ask(
         self,
@@ -195,45 +202,65 @@ class Pipeline:
         """Answers from what `find` found; the options are those of `ask`."""
         if not len(found.ranked):
             return self._nothing_found(found)
-        assessment = self.reader.assess([found.ranked])
-        probabilities = assessment.probabilities[0]
-        calibration = self.reader.adapter.config.calibration
-        if abstain and max(probabilities) < calibration.threshold:
-            return self._answer(found, assessment, (), None)
-        keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else list(range(len(found.ranked)))
-        turns = [*([Turn("system", system)] if system else []), *history]
-        reading = self.reader.read(
-            [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text
-        )[0]
-        return self._answer(found, assessment, keep, reading)
+        with self._turn:
+            assessment = self.reader.assess([found.ranked])
+            probabilities = assessment.probabilities[0]
+            calibration = self.reader.adapter.config.calibration
+            if abstain and max(probabilities) < calibration.threshold:
+                return self._answer(found, assessment, (), None)
+            count = len(found.ranked)
+            keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else list(range(count))
+            turns = [*([Turn("system", system)] if system else []), *history]
+            reading = self.reader.read(
+                [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text
+            )[0]
+            return self._answer(found, assessment, keep, reading)
 
     def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
         if not len(found.ranked):
             return ""
         template = plain_template(self.reader.adapter.config.plain_prompt)
-        return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
+        with self._turn:
+            return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
 
     def stream(
-        self, question: str, documents: Sequence[Document] | None = None, **options: object
+        self, question: str, documents: Sequence[Document] | None = None, **options: Any
     ) -> Iterator[str | Answer]:
-        """Pieces of the answer's text as they are written, then the Answer; options are those of `ask`."""
-        queue: Queue[str | Answer | BaseException] = Queue()
+        """Pieces of the answer's text as they are written, then the Answer; options are those of `ask` but on_text.
 
-        def work() -> None:
-            try:
-                queue.put(self.ask(question, documents, on_text=queue.put, **options))  # type: ignore[arg-type]
-            except BaseException as error:
-                queue.put(error)
+        Closing the iterator stops the answer.
+        """
+        return streaming.stream(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
 
-        Thread(target=work, daemon=True).start()
-        while True:
-            item = queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-            if isinstance(item, Answer):
-                return
+    def stream_async(
+        self, question: str, documents: Sequence[Document] | None = None, **options: Any
+    ) -> AsyncGenerator[str | Answer]:
+        """As `stream`, for an event loop, which stays free: the models work in a thread of their own."""
+        return streaming.stream_async(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
+
+    async def ask_async(self, question: str, documents: Sequence[Document] | None = None, **options: Any) -> Answer:
+        """As `ask`, for an event loop; cancelling stops the answer. Options are those of `ask` but on_text.
+
+        Calls may overlap; their answers are written one after the other.
+        """
+        return await streaming.answer_async(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
+
+    def _ranked(
+        self,
+        question: str,
+        documents: Sequence[Document] | None,
+        vectors: np.ndarray | None,
+        k: int | None,
+        where: str | None,
+    ) -> RankedList:
+        if documents is not None:
+            return self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
+        count = k or min(DEFAULT_K, self.reader.adapter.config.former.max_documents)
+        if self.finder is None:
+            return self._nearest(question, count)
+        found = self.finder.find(question, count, where)
+        return self.encoder.describe(question, found.documents, self._own_vectors(found))
 
     def _nearest(self, question: str, k: int) -> RankedList:
         if not self.documents:

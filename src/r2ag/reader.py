@@ -62,13 +62,18 @@ class Reader:
 
     @torch.inference_mode()
     def assess(
-        self, lists: Sequence[RankedList], permutation: Tensor | None = None, relevance: Tensor | None = None
+        self,
+        lists: Sequence[RankedList],
+        permutation: Tensor | None = None,
+        relevance: Tensor | None = None,
+        unknown: Tensor | None = None,
     ) -> Assessment:
         """Steps 1 and 2 for lists of any lengths from 1 to max_documents.
 
         Args:
             permutation: (batch, k) document indices; each document is given the features of another one (a control).
             relevance: (batch, k) what moves E^R in place of the head's probabilities (an upper bound; see R2Former).
+            unknown: (batch, k), True for documents whose features are taken as not known, and so as the training mean.
 
         Raises:
             InputError: a list is empty or longer than the adapter's max_documents.
@@ -80,6 +85,8 @@ class Reader:
         )
         if permutation is not None:
             features = features.gather(1, permutation[..., None].expand_as(features))
+        if unknown is not None:
+            features = features.masked_fill(unknown[..., None], torch.nan)
         described = time.perf_counter()
         output = self.model.describe(features, mask, relevance)
         logits = output.logits.float().cpu()

@@ -17,7 +17,7 @@ from tests.tiny import tiny_encoder_folder, tiny_llm
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ask"], "QUESTION"),
+        (["ask"], "--docs"),
         (["ask", "Which?"], "--docs"),
         (["ask", "Which?", "--docs", "x", "--k", "0"], "--k"),
         (["ask", "Which?", "--docs", "x", "--k", "many"], "--k"),

@@ -28,6 +28,7 @@ from r2ag.cli.eval import evaluate
 from r2ag.cli.index import index
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
+from r2ag.cli.settings import use_settings
 from r2ag.cli.train import train
 from r2ag.cli.train_encoder import train_encoder
 from r2ag.errors import InputError
@@ -54,14 +55,17 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog='Start with:  r2ag ask "Which metal do the bridges use?" --docs notes/',
+    epilog='Start with:  r2ag ask "Which metal do the bridges use?" --docs notes/\n\n'
+    "Every option may also be a variable, as R2AG_ASK_K=8, or stand in your settings file, which r2ag info names.",
 )
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
     """Ask your documents with an LLM that is told why each document was retrieved (R²AG)."""
+    use_settings(context)
 
 
 _command(
@@ -69,6 +73,7 @@ _command(
     ask,
     'r2ag ask "Who built the first bridge?" --docs notes/',
     'r2ag ask "Who built the first bridge?" --docs a.md b.txt --compare',
+    "r2ag ask --docs notes/",
     'r2ag ask "Who built the first bridge?" --docs notes/ --json | jq .citations',
     'r2ag ask "Who built the first bridge?" --store my-store --finder hybrid',
     'r2ag ask "Who built the first bridge?" --store my-store --where "team = bridges and modified >= 2024-01-01"',
@@ -179,7 +184,10 @@ def _report(error: Exception) -> int:
 
 def _usage(error: Exception) -> str:
     message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).removesuffix(".")
-    context = getattr(error, "ctx", None)
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    source = context.get_parameter_source(parameter.name) if context and parameter else None
+    if parameter and source and source.name == "ENVIRONMENT":
+        message = f"{message} (from {parameter.envvar})"
     return f"{message}; see {context.command_path if context else 'r2ag'} --help."
 
 

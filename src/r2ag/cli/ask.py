@@ -1,18 +1,21 @@
-"""`r2ag ask`: an answer, what it cites, and why each document was read."""
+"""`r2ag ask`: an answer, what it cites, and why each document was read; without a question, a conversation."""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from r2ag.cli.documents import print_documents, short_sources
+from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
+from r2ag.cli.documents import print_documents
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
-from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
+from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.settings import is_typed
 from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
     from r2ag.pipeline import Pipeline
     from r2ag.types import Answer, ScoredDocument
 
-NOTHING_FOUND = "Nothing relevant was found in these documents."
-
 
 def ask(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.", show_default=False)],
+    context: typer.Context,
+    question: Annotated[
+        str | None,
+        typer.Argument(metavar="QUESTION", help="In quotes; without one, ask as many as you like.", show_default=False),
+    ] = None,
     docs: Annotated[
         list[Path] | None,
         typer.Option(
@@ -82,37 +87,71 @@ def ask(
 ) -> None:
     """Answer a question from text, Markdown, HTML, PDF and Word files, or from a store.
 
+    Without QUESTION, questions are typed one after the other, or read from a pipe, and follow-up questions are
+    understood; /help lists what else can be typed there.
+
     Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
     relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
     ζ (to its neighbours).
     """
-    from r2ag.prompting import check_question
-
-    check_question(question)
-    search = StoreSearch(where, finder, reranker, encoder, embeddings_url)
+    if docs and question is not None and os.path.exists(question):  # noqa: PTH110 - no path, as a rule; raises nothing
+        # A shell that spells out notes/*.md puts files where the question would be.
+        more = [Path(question), *(more or [])]
+        question = None
+    _check(question, as_json)
+    given = StoreSearch(where, finder, reranker, encoder, embeddings_url)
+    docs, store, search = _settled(context, docs, store, given)
     fill = _from_files(docs or [], more or [], search) if store is None else _from_store(store, docs, more, search)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        pipeline.check_k(k)
         fill(pipeline)
-        writer = _Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
-        found = pipeline.find(question, k=k, where=where)
-        answer = pipeline.answer(
-            found,
-            max_new_tokens=max_new_tokens,
-            prune=prune,
-            abstain=abstain,
-            system=system,
-            on_text=writer.write,
-        )
-        writer.end(answer)
-        plain = pipeline.ask_plain(found, max_new_tokens) if compare else None
-        if as_json:
-            print_json(answer_fields(answer, plain), stdout)
+        asking = Asking(pipeline, k, search.where, max_new_tokens, prune, abstain, system)
+        if question is None:
+            from r2ag.cli.session import Session
+
+            Session(asking, compare, stdout).run()
         else:
-            _print_rest(answer, plain, stdout)
+            _answer_one(asking, question, compare, as_json, stdout)
+
+
+def _check(question: str | None, as_json: bool) -> None:
+    from r2ag.prompting import check_question
+
+    if question is not None:
+        check_question(question)
+    elif as_json:
+        raise InputError("--json prints the answer to one question as one object; give the question, in quotes.")
+
+
+def _settled(
+    context: typer.Context, docs: list[Path] | None, store: Path | None, search: StoreSearch
+) -> tuple[list[Path] | None, Path | None, StoreSearch]:
+    """What is typed of files puts aside what settings say of a store, and the other way round."""
+    if is_typed(context, "docs"):
+        typed = {name: value for name, value in vars(search).items() if is_typed(context, name)}
+        return docs, store if is_typed(context, "store") else None, StoreSearch(**typed)
+    return None if is_typed(context, "store") else docs, store, search
+
+
+def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, stdout: TextIO) -> None:
+    writer = Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
+    found = asking.find(question)
+    answer = asking.answer(found, writer.write)
+    writer.end(answer)
+    plain = asking.answer_plain(found) if compare else None
+    if as_json:
+        print_json(answer_fields(answer, plain), stdout)
+        return
+    if plain is not None:
+        print_plain(plain, stdout)
+    print(file=stdout)
+    print_citations(answer, stdout)
+    if answer.documents:
+        print_documents(answer, stdout)
 
 
 def answer_fields(answer: Answer, plain_answer: str | None = None) -> dict[str, Any]:
@@ -184,44 +223,3 @@ def _paths(more: Sequence[Path]) -> Sequence[Path]:
         if not path.exists():
             raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
     return more
-
-
-class _Writer:
-    """Writes the answer behind a label as it comes."""
-
-    def __init__(self, stream: TextIO, label: str) -> None:
-        self._stream = stream
-        self._label = label
-
-    def write(self, piece: str) -> None:
-        """Takes the next piece of the answer."""
-        print(self._label + clean(piece, lines=True), end="", file=self._stream, flush=True)
-        self._label = ""
-
-    def end(self, answer: Answer) -> None:
-        """Ends the line; says so where there is no answer."""
-        if not answer.documents:
-            self.write(NOTHING_FOUND)
-        elif answer.abstained:
-            best = max(document.relevance_probability for document in answer.documents)
-            self.write(f"{NOTHING_FOUND} (The most relevant one is so with a probability of {best:.2f}.)")
-        elif not answer.text:
-            self.write("(The LLM wrote nothing.)")
-        print(file=self._stream)
-
-
-def _print_rest(answer: Answer, plain: str | None, stream: TextIO) -> None:
-    if plain is not None:
-        print(f"plain RAG: {clean(plain, lines=True)}", file=stream)
-    print(file=stream)
-    for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
-        if document.rank in answer.citations:
-            where = ", ".join(filter(None, [source, document.document.place]))
-            print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(where)})", file=stream)
-    if not answer.abstained and not answer.citations:
-        print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
-    if answer.shortened:
-        count = "1 document was" if answer.shortened == 1 else f"{answer.shortened} documents were"
-        print(f"{count} shortened to fit what the LLM can read.", file=stream)
-    if answer.documents:
-        print_documents(answer, stream)

@@ -39,11 +39,11 @@ def print_documents(answer: Answer, stream: TextIO) -> None:
     for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
         table.add_row(
             str(document.rank),
-            _probability(document.relevance_probability, stream),
+            probability_bar(document.relevance_probability, stream),
             *(f"{document.features[name]:.2f}" if name in document.features else "" for name in names),
             _mark(document, answer),
-            _one_line(document.document.title),
-            *([_one_line(source)] if has_sources else []),
+            one_line(document.document.title),
+            *([one_line(source)] if has_sources else []),
         )
     target.print(table)
 
@@ -58,7 +58,8 @@ def short_sources(documents: Sequence[ScoredDocument]) -> list[str]:
     return [str(path.relative_to(shared)) for path in paths]
 
 
-def _probability(probability: float, stream: TextIO) -> Text:
+def probability_bar(probability: float, stream: TextIO) -> Text:
+    """A probability as five cells and a number."""
     from rich.text import Text
 
     cell = "█" if (stream.encoding or "").lower().startswith("utf") else "#"
@@ -66,7 +67,8 @@ def _probability(probability: float, stream: TextIO) -> Text:
     return Text.assemble((cell * filled, "green"), " " * (BAR_CELLS - filled), f" {probability:.2f}")
 
 
-def _one_line(text: str) -> Text:
+def one_line(text: str) -> Text:
+    """Text that is cut where its column ends."""
     from rich.text import Text
 
     return Text(clean(text), no_wrap=True, overflow="ellipsis")

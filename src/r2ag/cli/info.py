@@ -11,6 +11,7 @@ from r2ag import __version__
 from r2ag.cli.calibrate import in_words
 from r2ag.cli.options import AdapterName
 from r2ag.cli.output import libraries_to_stderr, print_facts
+from r2ag.cli.settings import settings_file, usual_file
 from r2ag.cli.training_facts import loss_facts
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
@@ -36,7 +37,7 @@ def info(adapter: AdapterName = None) -> None:
 
 
 def installation() -> Facts:
-    """Versions, device, and the default models."""
+    """Versions, device, the default models, and where settings come from."""
     import torch
 
     from r2ag.models import preferred_dtype
@@ -50,6 +51,7 @@ def installation() -> Facts:
         ("dtype of LLMs", str(preferred_dtype(device)).removeprefix("torch.")),
         ("default LLM", f"{DEFAULT_LLM}: {where_found(DEFAULT_LLM)}"),
         ("default retriever", f"{DEFAULT_RETRIEVER}: {where_found(DEFAULT_RETRIEVER)}"),
+        ("settings", settings_file() or f"none; they would be in {usual_file()}"),
     ]
 
 

@@ -1,0 +1,184 @@
+"""`r2ag ask` without a question: questions and follow-ups, one after the other, with the models loaded once."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
+from r2ag.cli.documents import print_documents, short_sources
+from r2ag.cli.output import clean, console, note, print_facts
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.conversation import Exchange
+    from r2ag.pipeline import Question
+    from r2ag.types import Answer
+
+PROMPT = "> "
+COMMANDS = (
+    ("/docs", "the documents that the last answer was made from"),
+    ("/docs N", "the text of document N"),
+    ("/why", "why the last answer is as it is"),
+    ("/compare", "what the same LLM answers without R²AG, from the same documents"),
+    ("/new", "forget the questions so far"),
+    ("/help", "this list"),
+    ("/quit", "leave; so does Ctrl-D"),
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer, and what was found for its question."""
+
+    found: Question
+    answer: Answer
+
+
+class Session:
+    """Takes questions and commands, line by line, and remembers what follow-ups may refer to.
+
+    Ctrl-C while an answer is written stops that answer: generation is a loop in this thread, which the interrupt ends
+    at the next token. At the prompt it clears the line.
+
+    Args:
+        compare: put plain RAG's answer beside every answer.
+        stream: what is said goes there; sentences about wrong input go to stderr.
+    """
+
+    def __init__(self, asking: Asking, compare: bool, stream: TextIO) -> None:
+        self._asking = asking
+        self._compare = compare
+        self._stream = stream
+        self._history: list[Exchange] = []
+        self._last: Given | None = None
+
+    def run(self) -> None:
+        """Until /quit, Ctrl-D or the pipe's end."""
+        at_terminal = sys.stdin.isatty()
+        if at_terminal:
+            note("Type a question, or /help.")
+        for line in _typed(self._stream) if at_terminal else _piped():
+            if line == "/quit":
+                return
+            try:
+                self.take(line)
+            except InputError as error:
+                note(str(error))
+            except KeyboardInterrupt:
+                if not at_terminal:
+                    raise
+                print(file=self._stream)
+                note("Stopped.")
+            print(file=self._stream, flush=True)
+
+    def take(self, line: str) -> None:
+        """Answers a question, or does what a command says.
+
+        Raises:
+            InputError: the question can't be asked, there is no such command, or no answer yet that it could be about.
+        """
+        if not line.startswith("/"):
+            self._ask(line)
+            return
+        match line.split():
+            case ["/docs"]:
+                self._print_documents()
+            case ["/docs", number]:
+                self._print_document(number)
+            case ["/why"]:
+                self._explain()
+            case ["/compare"]:
+                print_plain(self._asking.answer_plain(self._given().found), self._stream)
+            case ["/new"]:
+                self._history, self._last = [], None
+                print("The questions so far are forgotten.", file=self._stream)
+            case ["/help"]:
+                print_facts(COMMANDS, self._stream)
+            case _:
+                raise InputError(f"There is no command {line}; /help lists those there are.")
+
+    def _ask(self, question: str) -> None:
+        from r2ag.conversation import Exchange, stand_alone
+        from r2ag.prompting import check_question
+
+        check_question(question)
+        understood = stand_alone(self._asking.pipeline.reader, question, self._history)
+        if understood != question:
+            print(f"Understood as: {clean(understood)}", file=self._stream, flush=True)
+        found = self._asking.find(understood)
+        writer = Writer(self._stream, "R²AG:      " if self._compare else "")
+        answer = self._asking.answer(found, writer.write)
+        writer.end(answer)
+        if self._compare:
+            print_plain(self._asking.answer_plain(found), self._stream)
+        print_citations(answer, self._stream)
+        joined = understood.endswith(question)
+        self._history.append(Exchange(question if joined else understood, answer.text))
+        self._last = Given(found, answer)
+
+    def _given(self) -> Given:
+        if self._last is None:
+            raise InputError("There is no answer yet; type a question first.")
+        return self._last
+
+    def _print_documents(self) -> None:
+        answer = self._given().answer
+        if not answer.documents:
+            raise InputError("No documents were found for the last question.")
+        print_documents(answer, self._stream)
+
+    def _print_document(self, number: str) -> None:
+        from rich.text import Text
+
+        documents = self._given().answer.documents
+        if not number.isdecimal() or not 1 <= int(number) <= len(documents):
+            raise InputError(f"There is no document {number}; the last answer has {len(documents)}.")
+        rank = int(number)
+        document = documents[rank - 1].document
+        where = [short_sources(documents)[rank - 1], document.place, document.section]
+        print(f"[{rank}] {clean(document.title)}", file=self._stream)
+        print(clean(f"({', '.join(filter(None, where))})"), file=self._stream)
+        console(self._stream).print(Text(clean(document.text, lines=True)))
+
+    def _explain(self) -> None:
+        from r2ag.cli.why import print_why
+
+        given = self._given()
+        if not given.answer.documents:
+            raise InputError("No documents were found for the last question.")
+        explanation = None
+        if given.answer.text:
+            note("Reading the answer again, without one anchor after the other …")
+            explanation = self._asking.explain(given.found, given.answer)
+        threshold = self._asking.pipeline.reader.adapter.config.calibration.threshold
+        print_why(given.answer, explanation, threshold, self._stream)
+
+
+def _typed(stream: TextIO) -> Iterator[str]:
+    """Lines that are typed, with editing and a history that is not kept."""
+    with suppress(ImportError):  # Windows has none
+        import readline  # noqa: F401 - input() finds it
+    while True:
+        try:
+            # input() edits only where sys.stdout is the terminal.
+            with redirect_stdout(stream):
+                line = input(PROMPT)
+        except KeyboardInterrupt:
+            print(file=stream)
+            continue
+        except EOFError:
+            print(file=stream)
+            return
+        yield line.strip()
+
+
+def _piped() -> Iterator[str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    for line in sys.stdin:
+        yield line.strip()

@@ -1,0 +1,187 @@
+"""Follow-up questions made to stand alone, so that they find what they are about.
+
+The LLM rewrites them, and a small one is unreliable, so that nothing it writes is believed before it is checked: a
+rewriting may use the conversation's words only, keeps the follow-up's own, and refers to nothing outside itself. What
+fails is replaced by the question before and the follow-up in one, which finds as well and reads worse.
+
+Tried with the default models on 24 follow-ups about the sample documents: the rewriting passed for 9 (8 ask what was
+meant, and one for less: "the coffee" for "Robusta"), 15 were joined. The document in question came first for 10 of them
+as typed, for 20 all joined, and for 20 rewritten or joined. All of this knows English only; questions in other
+languages are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from r2ag.errors import InputError
+from r2ag.prompting import PromptTemplate
+
+if TYPE_CHECKING:
+    from r2ag.reader import Reader
+
+NEW_TOKENS = 48
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question as it was typed, or better as it was rewritten, and its answer; empty where there was none."""
+
+    question: str
+    answer: str
+
+
+_SHOTS = (
+    (
+        Exchange("Who wrote the novel Frankenstein?", "Mary Shelley"),
+        "When was she born?",
+        "When was Mary Shelley born?",
+    ),
+    (
+        Exchange("How long is the river Rhine?", "1,233 kilometres"),
+        "Where does it begin?",
+        "Where does the river Rhine begin?",
+    ),
+    (
+        Exchange("Who built the first jet airliner?", "de Havilland"),
+        "How did he test it?",
+        "How did de Havilland test the first jet airliner?",
+    ),
+    (
+        Exchange("In which year was the telephone patented?", "1876"),
+        "And the radio?",
+        "In which year was the radio patented?",
+    ),
+    (
+        Exchange("Which king built the palace of Versailles?", "Louis XIV"),
+        "Who was his wife?",
+        "Who was the wife of Louis XIV?",
+    ),
+    (
+        Exchange("Which planet has the most moons?", "Saturn"),
+        "How many are there?",
+        "How many moons does Saturn have?",
+    ),
+)
+
+
+def _conversation(exchange: Exchange, question: str, opening: str) -> str:
+    answer = exchange.answer or "not known"
+    return f"Question: {exchange.question}\nAnswer: {answer}\nNext question: {question}\nWritten again: {opening}"
+
+
+REWRITE = PromptTemplate(
+    head="Each next question is written again so that it can be understood without what stands before it.\n\n"
+    + "".join(f"{_conversation(before, after, alone)}\n\n" for before, after, alone in _SHOTS),
+    document="{document}",  # there are none
+    tail="{question}",
+    chat=False,
+)
+
+# "that" and "there" mostly join clauses and open sentences; they refer behind these words and at the end.
+_POINTING = "about after at before by did do does for from in is like of on to was with"
+_POINTED = "|".join(f"(?<= {word} )" for word in _POINTING.split())
+_REFERRING = re.compile(
+    r"\b(?:it|its|itself|he|him|his|himself|she|her|hers|herself|they|them|their|theirs|themselves"
+    r"|this|these|those|the same|the former|the latter|the other|ones?(?= *\?)|else"
+    rf"|(?:^|{_POINTED})that|that(?= *\?)|(?<!are )(?<!is )(?<!was )(?<!were )there(?! +(?:is|are|was|were)\b))\b",
+    re.IGNORECASE,
+)
+_ELLIPTIC = re.compile(r"^(?:and|but|or|so|then|also|what about|how about|what of)\b", re.IGNORECASE)
+_GRAMMAR = """
+a about above after again all also am an and any are as at be been before being below between both but by can could
+d did do does doing done during each else ever few for from get give had has have having he her hers him his how i
+if in into is it its itself just ll m many may me might more most much must my no nor not of off on once one ones
+only or other our out over own please re s same shall she should so some such t tell than that the their theirs
+them then there these they this those through to too under until up ve very was we were what when where which
+while who whom whose why will with would you your
+"""
+_FUNCTION_WORDS = frozenset(_GRAMMAR.split())
+
+
+def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> str:
+    """A follow-up as a question that needs no conversation: as it is where it plainly stands alone, else rewritten by
+    the reader's LLM, else joined to the question before.
+
+    Args:
+        history: what was asked and answered before, the latest last.
+    """
+    if not history or not needs_more(question):
+        return question
+    before = Exchange(_topic(history), history[-1].answer)
+    # With no content of its own ("Why?") or no word to replace ("And the Danube?") a small LLM only makes things up.
+    if _content(question) and _REFERRING.search(question):
+        rewritten = _rewrite(reader, before, question)
+        if is_sound(rewritten, question, before):
+            return rewritten
+    return f"{before.question} {question}"
+
+
+def _topic(history: Sequence[Exchange]) -> str:
+    """The last question, behind the last one that stands alone where it doesn't: two at most, however many were asked,
+    since encoders read the beginning of a long text only."""
+    last = history[-1].question
+    if not needs_more(last):
+        return last
+    alone = next((one.question for one in reversed(history) if not needs_more(one.question)), "")
+    return f"{alone} {last}".strip()
+
+
+def needs_more(question: str) -> bool:
+    """Whether a question refers to something outside itself, or lacks a part."""
+    has_only_grammar = bool(_words(question)) and not _content(question)
+    return bool(_REFERRING.search(question) or _ELLIPTIC.search(question.strip())) or has_only_grammar
+
+
+def is_sound(rewritten: str, question: str, before: Exchange) -> bool:
+    """Whether a rewriting is a question that stands alone, with nothing lost and nothing made up."""
+    said, own = _content(rewritten), _content(question)
+    known = _content(before.question) | _content(before.answer)
+    return rewritten.endswith("?") and not needs_more(rewritten) and own <= said <= own | known and bool(said - own)
+
+
+def _rewrite(reader: Reader, before: Exchange, question: str) -> str:
+    """The question as the LLM writes it again; nothing where the conversation is too long for it.
+
+    The words before the one that refers are given, since a small LLM loses its way without them.
+    """
+    reference = _REFERRING.search(question)
+    opening = question[: reference.start()].strip() if reference else ""
+    builder = reader.builder_for(REWRITE)
+    try:
+        prompt = reader.prompt(_conversation(before, question, opening), (), NEW_TOKENS, builder=builder)
+    except InputError:
+        return ""
+    line = _Line()
+    with suppress(_LineEndError):
+        reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, line.write)
+    return f"{opening} {line.text.strip()}".strip()
+
+
+class _LineEndError(Exception):
+    """The LLM begins a second line, where it would go on with examples of its own."""
+
+
+class _Line:
+    """Takes the first line of what is written, and stops the writing there."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, piece: str) -> None:
+        first, line_break, _ = piece.partition("\n")
+        self.text += first
+        if line_break:
+            raise _LineEndError
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+def _content(text: str) -> set[str]:
+    return set(_words(text)) - _FUNCTION_WORDS
