@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from r2ag.conversation import REWRITE, Exchange, is_sound, needs_more, stand_alone
+from r2ag.engines.transformers import Generation
 from r2ag.reader import Reader
 from tests.tiny import tiny_adapter, tiny_llm, tiny_tokenizer
 
@@ -30,9 +31,8 @@ def writes(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
         prompts: list[str] = []
         embed = reader.embed
 
-        def generate(mixed: Any, limit: int, on_text: Callable[[str], None]) -> None:
-            for piece in pieces:
-                on_text(piece)
+        def generate(mixed: Any, limit: int, stop: str) -> list[Generation]:
+            return [Generation("".join(pieces).partition(stop)[0], 1, 1.0, 1.0)]
 
         def reading(built: Any, anchors: Any) -> Any:
             prompts.extend(reader.tokenizer.decode(prompt.ids) for prompt in built)

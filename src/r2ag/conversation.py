@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +79,7 @@ REWRITE = PromptTemplate(
     document="{document}",  # there are none
     tail="{question}",
     chat=False,
+    stop="\n",  # a second line would be an example of the LLM's own
 )
 
 # "that" and "there" mostly join clauses and open sentences; they refer behind these words and at the end.
@@ -156,27 +156,8 @@ def _rewrite(reader: Reader, before: Exchange, question: str) -> str:
         prompt = reader.prompt(_conversation(before, question, opening), (), NEW_TOKENS, builder=builder)
     except InputError:
         return ""
-    line = _Line()
-    with suppress(_LineEndError):
-        reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, line.write)
-    return f"{opening} {line.text.strip()}".strip()
-
-
-class _LineEndError(Exception):
-    """The LLM begins a second line, where it would go on with examples of its own."""
-
-
-class _Line:
-    """Takes the first line of what is written, and stops the writing there."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, piece: str) -> None:
-        first, line_break, _ = piece.partition("\n")
-        self.text += first
-        if line_break:
-            raise _LineEndError
+    (generation,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
+    return f"{opening} {generation.text}".strip()
 
 
 def _words(text: str) -> list[str]:

@@ -7,10 +7,8 @@ print(pipeline.ask("Which metal do the bridges use?").text)
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -20,15 +18,15 @@ import numpy as np
 
 from r2ag import streaming
 from r2ag.adapter import Adapter
+from r2ag.answers import Answers, Question
 from r2ag.calibration import keep_relevant
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
-from r2ag.reader import Assessment, Reader, Reading
+from r2ag.reader import Reader
 from r2ag.templates import plain_template
-from r2ag.trust import cite
-from r2ag.types import Answer, Document, RankedList, ScoredDocument
+from r2ag.types import Answer, Document, RankedList
 
 if TYPE_CHECKING:
     import torch
@@ -39,14 +37,6 @@ if TYPE_CHECKING:
 PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 64
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question with what was found for it."""
-
-    ranked: RankedList
-    retrieve_ms: float
 
 
 class Pipeline:
@@ -63,6 +53,7 @@ class Pipeline:
         self.documents: tuple[Document, ...] = ()
         self.vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
         self.finder: Finder | None = None
+        self._answers = Answers(reader.adapter, encoder.name)
         self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
 
     @classmethod
@@ -201,20 +192,20 @@ class Pipeline:
     ) -> Answer:
         """Answers from what `find` found; the options are those of `ask`."""
         if not len(found.ranked):
-            return self._nothing_found(found)
+            return self._answers.of_nothing(found)
         with self._turn:
             assessment = self.reader.assess([found.ranked])
             probabilities = assessment.probabilities[0]
             calibration = self.reader.adapter.config.calibration
             if abstain and max(probabilities) < calibration.threshold:
-                return self._answer(found, assessment, (), None)
+                return self._answers.of_reading(found, assessment, (), None)
             count = len(found.ranked)
             keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else list(range(count))
             turns = [*([Turn("system", system)] if system else []), *history]
             reading = self.reader.read(
                 [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text
             )[0]
-            return self._answer(found, assessment, keep, reading)
+            return self._answers.of_reading(found, assessment, keep, reading)
 
     def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
@@ -278,64 +269,6 @@ class Pipeline:
         """A finder's vectors, if this pipeline's encoder made them."""
         return found.vectors if found.encoder is not None and self._probe.same_as(found.encoder) else None
 
-    def _nothing_found(self, found: Question) -> Answer:
-        timings = {"retrieve": found.retrieve_ms, "features": 0.0, "former": 0.0, "prefill": 0.0, "decode": 0.0}
-        return Answer(
-            question=found.ranked.question,
-            text="",
-            documents=(),
-            abstained=True,
-            timings_ms=timings | {"total": found.retrieve_ms},
-            usage={"prompt_tokens": 0, "completion_tokens": 0},
-            models=self._models(),
-        )
-
-    def _answer(self, found: Question, assessment: Assessment, keep: Sequence[int], reading: Reading | None) -> Answer:
-        names = self.reader.adapter.config.former.features
-        scored = tuple(
-            ScoredDocument(
-                rank=index + 1,
-                document=document,
-                features=_known(names, assessment.features[0, index].tolist()),
-                relevance_probability=assessment.probabilities[0][index],
-                used=index in keep,
-            )
-            for index, document in enumerate(found.ranked.documents)
-        )
-        text = "" if reading is None else reading.generation.text
-        prefill = 0.0 if reading is None else reading.generation.prefill_ms
-        decode = 0.0 if reading is None else reading.generation.decode_ms
-        timings = {
-            "retrieve": found.retrieve_ms,
-            "features": assessment.features_ms,
-            "former": assessment.former_ms,
-            "prefill": prefill,
-            "decode": decode,
-        }
-        config = self.reader.adapter.config
-        return Answer(
-            question=found.ranked.question,
-            text=text,
-            documents=scored,
-            citations=cite(text, scored, config.calibration.threshold),
-            abstained=reading is None,
-            shortened=0 if reading is None else reading.prompt.shortened,
-            timings_ms=timings | {"total": sum(timings.values())},
-            usage={
-                "prompt_tokens": 0 if reading is None else len(reading.prompt),
-                "completion_tokens": 0 if reading is None else reading.generation.completion_tokens,
-            },
-            models=self._models(),
-        )
-
-    def _models(self) -> dict[str, str]:
-        adapter = self.reader.adapter
-        return {
-            "llm": adapter.config.llm.name,
-            "retriever": self.encoder.name,
-            "adapter": "" if adapter.folder is None else adapter.folder.name,
-        }
-
 
 def load_encoder(adapter: Adapter, retriever: str | None = None, device: object = None) -> FeatureEncoder:
     """The adapter's own feature encoder, checked; `retriever` names another copy of it."""
@@ -343,7 +276,3 @@ def load_encoder(adapter: Adapter, retriever: str | None = None, device: object 
     encoder = FeatureEncoder.from_pretrained(name, adapter.encoder_lora, None if device is None else str(device))
     adapter.check_encoder(encoder)
     return encoder
-
-
-def _known(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
-    return {name: value for name, value in zip(names, values, strict=True) if not math.isnan(value)}

@@ -10,8 +10,9 @@ from r2ag.cli.documents import short_sources
 from r2ag.cli.output import clean
 
 if TYPE_CHECKING:
+    from r2ag.answers import Question
     from r2ag.explain import Explanation
-    from r2ag.pipeline import Pipeline, Question
+    from r2ag.pipeline import Pipeline
     from r2ag.types import Answer
 
 NOTHING_FOUND = "Nothing relevant was found in these documents."

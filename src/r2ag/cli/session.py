@@ -15,8 +15,8 @@ from r2ag.cli.output import clean, console, note, print_facts
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
+    from r2ag.answers import Question
     from r2ag.conversation import Exchange
-    from r2ag.pipeline import Question
     from r2ag.types import Answer
 
 PROMPT = "> "

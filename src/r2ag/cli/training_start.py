@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r2ag.cli.settings import is_typed
 from r2ag.errors import InputError
 from r2ag.training.config import TrainingConfig
 
@@ -63,8 +64,7 @@ def learn_on(name: str, context: typer.Context, config: TrainingConfig) -> tuple
     from r2ag.training.run import Parts
 
     for option in ADAPTERS_OWN:
-        source = context.get_parameter_source(option)
-        if source is not None and source.name != "DEFAULT":
+        if is_typed(context, option):
             raise InputError(f"--start-from takes --{option.replace('_', '-')} from the adapter; leave it out.")
     adapter = Adapter.from_pretrained(name)
     own = adapter.config
