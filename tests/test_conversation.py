@@ -32,7 +32,7 @@ def writes(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
         embed = reader.embed
 
         def generate(mixed: Any, limit: int, stop: str) -> list[Generation]:
-            return [Generation("".join(pieces).partition(stop)[0], 1, 1.0, 1.0)]
+            return [Generation("".join(pieces).strip().partition(stop)[0], 1, 1.0, 1.0)]
 
         def reading(built: Any, anchors: Any) -> Any:
             prompts.extend(reader.tokenizer.decode(prompt.ids) for prompt in built)
