@@ -67,7 +67,8 @@ def saved(parts: Parts, tmp_path: Path) -> Callable[..., str]:
         folder = tmp_path / f"{method}{'-lora' if lora else ''}"
         config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
         own = get_peft_model(tiny_llm(vocabulary=len(parts.tokenizer)), config) if lora else None
-        parts.adapter(method).save_pretrained(folder, own)
+        template = replace(SLOTTED, document="[{number}] {document}\n") if method == "raft" else SLOTTED
+        parts.adapter(method, template=template).save_pretrained(folder, own)
         return str(folder)
 
     return save
