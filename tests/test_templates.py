@@ -8,6 +8,39 @@ from r2ag.templates import DEFAULT_PLAIN, PLAIN_FAMILIES, plain_template, with_s
 from tests.tiny import some_documents, tiny_tokenizer
 
 FAMILIES = pytest.mark.parametrize("name", PLAIN_FAMILIES)
+QUESTION = "Who built the oldest bridge?"
+
+
+@pytest.mark.parametrize("template", ["none", "chatml"])
+@FAMILIES
+def test_every_family_builds_a_prompt_without_slots(name, template):
+    tokenizer = tiny_tokenizer("bytes", template)
+    documents = some_documents(3)
+    prompt = PromptBuilder(tokenizer, plain_template(name)).build(QUESTION, documents, 4096)
+    assert prompt.slots == ((), (), ())
+    text = tokenizer.decode(prompt.ids)
+    places = [text.index(f"[{number}] {document.passage}") for number, document in enumerate(documents, start=1)]
+    assert places == sorted(places)
+    assert text.count(QUESTION) == (2 if name.startswith("question-first") else 1)
+    assert text.rindex(QUESTION) > places[-1]
+    assert ("<|im_start|>" in text) == (template == "chatml" and not name.endswith("-plain"))
+
+
+def test_families_differ():
+    assert len(set(PLAIN_FAMILIES.values())) == len(PLAIN_FAMILIES)
+    assert DEFAULT_PLAIN in PLAIN_FAMILIES
+
+
+@FAMILIES
+def test_label_and_slots_stand_in_front_of_each_document(name):
+    tokenizer = tiny_tokenizer()
+    prompt = PromptBuilder(tokenizer, with_slots(plain_template(name)), slots=2).build(
+        QUESTION, some_documents(2), 4096
+    )
+    for number, positions in enumerate(prompt.slots, start=1):
+        assert len(positions) == 2
+        assert tokenizer.decode(prompt.ids[: positions[0]]).endswith(f"\n[{number}] Match:")
+        assert tokenizer.decode(prompt.ids[positions[-1] + 1 :]).startswith(" The" if number == 1 else " Bridge")
 
 
 @FAMILIES
@@ -35,6 +68,5 @@ def test_an_answer_ends_with_its_turn_or_with_its_line(name):
 
 
 def test_an_unknown_family_is_refused():
-    with pytest.raises(InputError, match="There is no prompt family haiku; choose one of question-last"):
+    with pytest.raises(InputError, match=r"no prompt family haiku.* question-last.* short-answer"):
         plain_template("haiku")
-    assert DEFAULT_PLAIN in PLAIN_FAMILIES

@@ -172,6 +172,12 @@ def test_an_adapter_that_learns_on_keeps_what_is_its_own(r2ag: Command, tiny: Ti
     assert not any(tmp_path.iterdir())
 
 
+def test_gold_relevance_needs_something_to_move(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    models = ["--llm", tiny.llm, "--retriever", tiny.encoder]
+    options = ["train", "--data", tiny.records, "--output", tmp_path / "out", "--gold-relevance", "1", *models]
+    assert "needs --relevance-direction" in r2ag.refused(*options)
+
+
 def test_calibrating_wants_both_kinds_of_documents(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
     irrelevant = [{**document, "relevant": False} for document in record(0)["documents"]]  # type: ignore[attr-defined]
     file = write_records(tmp_path / "r.jsonl", [record(i) | {"documents": irrelevant} for i in range(8)])

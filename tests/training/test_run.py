@@ -200,7 +200,7 @@ def test_distilled_answers_come_nearer_to_those_from_the_relevant_documents(tmp_
     work.mkdir()
     # A random LLM hardly ever ends an answer, so its answers are given.
     lines = [json.dumps([f"{one.id}\t{one.question}", f"It was {one.answers[0]}."]) + "\n" for one in RECORDS]
-    (work / "own-answers.jsonl").write_text("".join(lines))
+    (work / "own-answers-question-last.jsonl").write_text("".join(lines))
     adapter = tiny_run(tmp_path / "adapter", targets="distilled", epochs=4, learning_rate=0.02, **changes)
     losses = [entry["language_loss"] for entry in adapter.config.training["history"] if "language_loss" in entry]
     assert 0 < losses[-1] < losses[0]

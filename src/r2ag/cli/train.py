@@ -114,7 +114,10 @@ def train(
         typer.Option("--relevance-direction", help="The relevance head's probability moves the embeddings too."),
     ] = False,
     gold_relevance: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs the former.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs --relevance-direction."
+        ),
     ] = DEFAULT.gold_relevance,
     contrast: Annotated[
         float, typer.Option(min=0.0, help="Weight of answering better with true features than with permuted ones.")
@@ -173,7 +176,7 @@ def train(
             start = start_anew(llm, retriever, encoder_lora, config, **sizes)
         else:
             start, config = learn_on(start_from, context, config)
-        _check_prompts(records, start, config)
+        _check_settings(records, start, config)
         if dry_run:
             from r2ag.cli.dry_run import estimate
 
@@ -212,8 +215,9 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
     return records
 
 
-def _check_prompts(records: Sequence[Record], start: Start, config: TrainingConfig) -> None:
-    """A prompt that can't be built would end the run in its midst: tries the longest list with the longest question."""
+def _check_settings(records: Sequence[Record], start: Start, config: TrainingConfig) -> None:
+    """Settings that don't go together; a prompt that can't be built would end the run in its midst, so the longest list
+    is tried with the longest question."""
     from r2ag.prompting import PromptBuilder
     from r2ag.types import Document
 
@@ -222,6 +226,8 @@ def _check_prompts(records: Sequence[Record], start: Start, config: TrainingConf
         raise InputError(
             f"--documents goes up to {config.most_documents}; an adapter takes at most {former.max_documents}."
         )
+    if config.gold_relevance and not former.relevance_direction:
+        raise InputError("--gold-relevance needs --relevance-direction, which the labels move the embeddings along.")
     window = int(getattr(parts.llm.config, "max_position_embeddings", 0) or config.max_prompt_tokens)
     if config.max_prompt_tokens > window:
         raise InputError(f"--max-prompt-tokens is {config.max_prompt_tokens}; this LLM reads at most {window}.")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from r2ag.reader import Reader
 
 TOP_NS = (1, 2, 3, 4, 5)
-THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
+THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from r2ag.training.calibrate import calibrate
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
+from r2ag.training.lora import with_lora
 from r2ag.training.matching import train_matching
 from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
@@ -72,17 +73,19 @@ def train(
     torch.manual_seed(config.seed)
     work = output.with_name(f"{output.name}-run")
     work.mkdir(parents=True, exist_ok=True)
-    _remember_settings(work / "settings.json", config, former, len(records), resume)
+    _remember_settings(work / "settings.json", config, former, len(records), start, resume)
     split = split_records(records, config.held_back, config.seed)
     if not split.training or not split.stopping:
         raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
     described = {name: _describe(parts.encoder, getattr(split, name), vector_cache) for name in _PARTS}
     adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
-    llm = _with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
+    llm = with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
     if config.targets != "gold":
-        own = OwnAnswers(Reader(parts.llm, parts.tokenizer, adapter), work / "own-answers.jsonl")
+        own = OwnAnswers(
+            Reader(parts.llm, parts.tokenizer, adapter), work / f"own-answers-{adapter.config.plain_prompt}.jsonl"
+        )
         described |= {name: own.to(described[name], config.targets == "own") for name in ("training", "stopping")}
         if not described["training"] or not described["stopping"]:
             raise InputError("The LLM answers no record by itself, so its own answers can't be the targets.")
@@ -135,10 +138,11 @@ def _check_known(features: torch.Tensor, names: Sequence[str]) -> None:
 
 
 def _remember_settings(
-    file: Path, config: TrainingConfig, former: FormerConfig | None, records: int, resume: bool
+    file: Path, config: TrainingConfig, former: FormerConfig | None, records: int, start: Adapter | None, resume: bool
 ) -> None:
     """A run that is resumed with other settings would be neither run."""
-    settings = asdict(config) | {"records": records} | ({} if former is None else {"former": asdict(former)})
+    settings = asdict(config) | {"records": records, "start": None if start is None else str(start.folder)}
+    settings |= {} if former is None else {"former": asdict(former)}
     settings = json.loads(json.dumps(settings))
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
@@ -181,34 +185,6 @@ def _continued(start: Adapter, parts: Parts) -> Adapter:
     if start.encoder_lora is not None:
         adapter.attach_encoder_lora(start.encoder_lora)
     return adapter
-
-
-def _with_lora(llm: PreTrainedModel, config: TrainingConfig) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    lora = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=None if llm.config.model_type in _PEFT_KNOWS else "all-linear",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(llm, lora)
-
-
-_PEFT_KNOWS = (
-    "llama",
-    "qwen2",
-    "qwen3",
-    "mistral",
-    "gemma2",
-    "gemma3_text",
-    "gpt2",
-    "gpt_neox",
-    "phi3",
-    "olmo",
-    "olmo2",
-)
 
 
 def _trainer(
