@@ -137,6 +137,14 @@ def test_permuted_features_reach_the_anchors(parts: Parts) -> None:
     assert not torch.equal(permuted.anchors, true.anchors)
 
 
+def test_permuted_anchors_may_stand_before_the_documents_that_true_features_choose(parts: Parts) -> None:
+    lists = [parts.ranked(count, f"Which bridge is number {count}?") for count in (5, 3)]
+    ours, permuted = made(parts, "r2ag+top:2"), made(parts, "r2ag-permuted:2")
+    prompts = [[(p.prompt_tokens, p.documents_read) for p in method.answer(lists)] for method in (ours, permuted)]
+    assert prompts[0] == prompts[1]
+    assert texts(ours, lists) != texts(permuted, lists)
+
+
 def test_gold_labels_reach_the_anchors(parts: Parts) -> None:
     reader = parts.reader(sizes=replace(SIZES, relevance_direction=True))
     ranked = parts.ranked(3)
@@ -198,6 +206,8 @@ def test_adapters_without_lora_share_the_llm(parts: Parts, saved: Callable[..., 
     assert method.name == "learned-tokens"
     assert method.reader.model.llm is parts.llm
     assert method.answer([parts.ranked(3)])[0].documents_read == 3
+    first = create_method(parse_methods([f"learned-tokens:2={saved('learned-tokens')}"])[0], bench)
+    assert first.answer([parts.ranked(3)])[0].documents_read == 2
 
 
 @pytest.mark.parametrize(("name", "kind"), [("raft", "raft"), ("r2ag+raft", "r2ag")])

@@ -1,7 +1,7 @@
 """R²AG and its variants.
 
-`r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one. `r2ag-gold` is told the
-gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction.
+`r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one; `r2ag-permuted:N` reads
+the very documents of `r2ag+top:N`, so that only the anchors differ. `r2ag-gold` is told the gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction.
 `r2ag+prune` reads the documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or
 more, `r2ag+top:N` the N most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the
 threshold for that. `r2ag+raft` has an LLM that was trained with it.
@@ -34,7 +34,7 @@ Choice = Callable[[Sequence[float]], Sequence[int]]
 class R2AG:
     """Assesses each list, chooses what to read, and reads it.
 
-    With a `permutation_seed` the features are permuted. An `encoder` describes the lists again, outside the time
+    With a `permutation_seed` the anchors come from permuted features, the choice from true ones. An `encoder` describes the lists again, outside the time
     that is measured: vectors are a store's business.
     """
 
@@ -52,9 +52,10 @@ class R2AG:
         if self.encoder is not None:
             lists = [self.encoder.describe(ranked.question, ranked.documents) for ranked in lists]
         started = time.perf_counter()
-        permutation = None if self.permutation_seed is None else derangements(lists, self.permutation_seed)
-        assessment = self.reader.assess(lists, permutation, gold_labels(lists) if self.told_labels else None)
+        assessment = self.reader.assess(lists, relevance=gold_labels(lists) if self.told_labels else None)
         keep = [self.choose(probabilities) for probabilities in assessment.probabilities]
+        if self.permutation_seed is not None:
+            assessment = self.reader.assess(lists, derangements(lists, self.permutation_seed))
         readings = self._read(lists, assessment, keep)
         seconds = (time.perf_counter() - started) / len(lists)
         return [
@@ -125,7 +126,7 @@ def _all_or_none(threshold: float) -> Choice:
 
 
 def _choice(spec: Spec, calibration: Calibration) -> Choice:
-    if spec.base == "r2ag+top":
+    if spec.base == "r2ag+top" or (spec.base == "r2ag-permuted" and spec.argument):
         return _top(spec.count())
     if spec.base == "r2ag+prune":
         return _passing(spec.share() if spec.argument else calibration.prune_threshold)
