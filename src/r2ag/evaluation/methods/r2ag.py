@@ -1,10 +1,11 @@
 """R²AG and its variants.
 
 `r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one; `r2ag-permuted:N` reads
-the very documents of `r2ag+top:N`, so that only the anchors differ. `r2ag-gold` is told the gold labels in place of the head's probabilities: an upper bound, for adapters with a relevance direction.
-`r2ag+prune` reads the documents that pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or
-more, `r2ag+top:N` the N most probable; each reads one at least. `r2ag+abstain` gives no answer where nothing passes the
-threshold for that. `r2ag+raft` has an LLM that was trained with it.
+the very documents of `r2ag+top:N`, so that only the anchors differ. `r2ag-gold` is told the gold labels in place of the
+head's probabilities: an upper bound, for adapters with a relevance direction. `r2ag+prune` reads the documents that
+pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N most probable;
+each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that. `r2ag+raft` has an
+LLM that was trained with it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ Choice = Callable[[Sequence[float]], Sequence[int]]
 class R2AG:
     """Assesses each list, chooses what to read, and reads it.
 
-    With a `permutation_seed` the anchors come from permuted features, the choice from true ones. An `encoder` describes the lists again, outside the time
-    that is measured: vectors are a store's business.
+    With a `permutation_seed` the anchors come from permuted features, the choice from true ones. An `encoder` describes
+    the lists again, outside the time that is measured: vectors are a store's business.
     """
 
     name: str
