@@ -38,7 +38,7 @@ class TrainingConfig:
     long_lists: float = 0.1  # share of lists with up to max_documents
     without_relevant: float = 0.1  # share of lists whose relevant documents are taken out; they train L_QDM alone
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
-    gold_relevance: float = 0.0  # share of the first lists whose E^R sees gold labels; falls to none half-way
+    gold_relevance: float = 0.0  # share of lists whose E^R sees gold labels; falls to none from half-way on
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
     prompt: str = DEFAULT_PLAIN  # the family whose words the prompt has, around the slots
     targets: Targets = "gold"

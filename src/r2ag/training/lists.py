@@ -146,8 +146,9 @@ class TrainingLists(Dataset[TrainingList]):
         order = list(range(count))
         random.Random(f"{config.seed}:{epoch}").shuffle(order)
         drawn = self.sampler.draw(order[place], epoch)
-        # The curriculum: from gold labels at the start to the head's own probabilities half-way.
-        share = config.gold_relevance * max(0.0, 1 - 2 * position / self.length)
+        # The curriculum: gold labels until half-way, for it takes hundreds of lists before the LLM follows its anchors;
+        # then more and more of the head's own probabilities, which are less sure.
+        share = config.gold_relevance * min(1.0, 2 - 2 * position / self.length)
         return replace(drawn, gold_relevance=random.Random(f"{config.seed}:{position}:gold").random() < share)
 
 
