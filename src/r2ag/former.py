@@ -111,6 +111,12 @@ class R2Former(nn.Module):
         anchors = self.projection(hidden).unflatten(-1, (self.config.slots, self.config.llm_hidden_size))
         return FormerOutput(logits, anchors)
 
+    def freeze_relevance(self) -> None:
+        """What gives H and the logits learns no more; the projection and the direction do."""
+        for part in (self.input, self.position, self.encoder, self.head):
+            if part is not None:
+                part.requires_grad_(False)
+
     def standardise_by(self, features: Tensor, mask: Tensor) -> None:
         """Takes mean and deviation of the training records' real documents; both become part of the adapter."""
         real = features[mask]

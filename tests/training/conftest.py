@@ -35,6 +35,7 @@ TINY = TrainingConfig(
 )
 RUNS: dict[str, dict[str, Any]] = {
     "r2ag": {},
+    "r2ag, frozen relevance": {"freeze_relevance": True},
     "r2ag with lora": {"lora": True, "lora_rank": 4},
     "learned-tokens": {"method": "learned-tokens"},
     "raft": {"method": "raft", "lora_rank": 4},

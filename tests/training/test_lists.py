@@ -169,6 +169,7 @@ def test_an_epoch_holds_every_record_once_in_its_own_order(records):
         ({"held_back": 0.95}, "held_back must be a share"),
         ({"fewest_documents": 0}, "fewest_documents must be at least 1"),
         ({"fewest_documents": 11}, "at most most_documents"),
+        ({"freeze_relevance": True, "method": "raft"}, "raft has none"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, message):

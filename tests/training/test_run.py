@@ -206,6 +206,19 @@ def test_distilled_answers_come_nearer_to_those_from_the_relevant_documents(tmp_
     assert 0 < losses[-1] < losses[0]
 
 
+def test_frozen_relevance_stays_as_the_first_stage_left_it(tmp_path):
+    short, long = (
+        tiny_run(tmp_path / str(epochs), freeze_relevance=True, epochs=epochs).former.state_dict() for epochs in (1, 3)
+    )
+    changed = {name for name, tensor in short.items() if not torch.equal(tensor, long[name])}
+    assert changed == {"projection.weight", "projection.bias"}
+
+
+def test_relevance_that_nothing_taught_is_not_frozen(tmp_path):
+    with pytest.raises(InputError, match="needs matching_epochs"):
+        tiny_run(tmp_path / "adapter", freeze_relevance=True, matching_epochs=0)
+
+
 def test_a_score_that_no_document_has_is_refused(tmp_path):
     sizes = replace(SIZES, features=("relevance", "bm25"))
     with pytest.raises(InputError, match='has a score "bm25"'):

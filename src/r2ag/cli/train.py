@@ -86,6 +86,9 @@ def train(
     matching_epochs: Annotated[
         int, typer.Option(min=0, help="Of relevance alone before the LLM is read; takes seconds.")
     ] = DEFAULT.matching_epochs,
+    freeze_relevance: Annotated[
+        bool, typer.Option("--freeze-relevance", help="Keep what these taught; only the embeddings learn to be read.")
+    ] = False,
     slots: Annotated[int, typer.Option(min=1, max=16, help="Embeddings in front of each document.")] = 2,
     features: Annotated[
         str, typer.Option(metavar="NAME,…", help="Without some of these, or with scores that the documents bring.")
@@ -116,7 +119,7 @@ def train(
     gold_relevance: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="Share of the first lists told the gold labels; needs --relevance-direction."
+            min=0.0, max=1.0, help="Share of lists told the gold labels, until half-way; needs --relevance-direction."
         ),
     ] = DEFAULT.gold_relevance,
     contrast: Annotated[
@@ -152,6 +155,7 @@ def train(
         lora_learning_rate=positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,
         matching_epochs=matching_epochs,
+        freeze_relevance=freeze_relevance,
         order=order.value,
         prompt=prompt,
         targets=targets.value,

@@ -32,6 +32,7 @@ class TrainingConfig:
         6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
     )
     matching_learning_rate: float = 3e-4
+    freeze_relevance: bool = False  # after those epochs only the projection to E^R learns: L_LM would blunt the head
     order: Order = "mixed"  # of the documents: by the encoder, shuffled, or half and half
     fewest_documents: int = 1
     most_documents: int = 10
@@ -51,6 +52,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.batch_size % self.micro_batch_size:
             raise InputError("batch_size must be a multiple of micro_batch_size; change either.")
+        if self.freeze_relevance and self.method != "r2ag":
+            raise InputError(
+                f"freeze_relevance keeps an R²-Former's relevance, and {self.method} has none; leave it out."
+            )
         if not 0 < self.held_back < 0.9:
             raise InputError("held_back must be a share between 0 and 0.9 of the records.")
         if not 1 <= self.fewest_documents <= self.most_documents:

@@ -12,20 +12,24 @@ from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import ListSampler, TrainingList
 
+LISTS_A_STEP = 32
+
 
 def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
     """Trains on lists of all lengths; the LLM reads nothing, so this takes seconds."""
     former = model.former
     assert isinstance(former, R2Former)
     optimizer = torch.optim.Adam(former.parameters(), lr=config.matching_learning_rate)
+    steps = config.matching_epochs * -(-len(sampler.records) // LISTS_A_STEP)
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, max(1, steps))
     generator = random.Random(config.seed)
     former.train()
     for epoch in range(config.matching_epochs):
         order = list(range(len(sampler.records)))
         generator.shuffle(order)
-        for start in range(0, len(order), 32):
+        for start in range(0, len(order), LISTS_A_STEP):
             k = generator.randint(config.fewest_documents, min(20, former.config.max_documents))
-            drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + 32]]
+            drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + LISTS_A_STEP]]
             batch = collator([TrainingList(d.ranked, None, d.drop_features) for d in drawn])
             logits = model.describe(batch["features"], batch["mask"]).logits
             mask = batch["mask"].to(logits.device)
@@ -33,3 +37,4 @@ def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, c
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            falling.step()

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from r2ag.adapter import Adapter
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.features import list_features
 from r2ag.files import write_whole
-from r2ag.former import FormerConfig
+from r2ag.former import FormerConfig, R2Former
 from r2ag.model import R2AGModel, embedding_table
 from r2ag.prompting import PromptBuilder, PromptTemplate
 from r2ag.reader import Reader
@@ -33,7 +34,7 @@ from r2ag.training.matching import train_matching
 from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
-from r2ag.training.trainer import KeepLLMInEvaluation, LossLog, R2AGTrainer, training_arguments
+from r2ag.training.trainer import KeepInEvaluation, LossLog, R2AGTrainer, training_arguments
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ def train(
     )
     if not resume and config.method != "learned-tokens":
         train_matching(model, sampler, collator, config)
+    if config.freeze_relevance and isinstance(model.former, R2Former):
+        if start is None and not config.matching_epochs:
+            raise InputError("freeze_relevance needs matching_epochs, which teach the relevance that it keeps.")
+        model.former.freeze_relevance()
     stopping = ListSampler(
         described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
     )
@@ -223,8 +228,10 @@ def _trainer(
         "greater_is_better": False,
     }
     callbacks = [LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)]
-    if not config.trains_llm:
-        callbacks.append(KeepLLMInEvaluation(wrapped))
+    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
+    if config.freeze_relevance:
+        frozen.append(model.former)
+    callbacks.append(KeepInEvaluation(frozen))
     return R2AGTrainer(
         model=wrapped,
         args=training_arguments(work, options),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-from r2ag.training.objective import TrainingModel
 
 WEIGHTS = "trainable.safetensors"
 
@@ -99,17 +98,18 @@ def load_trainable_state(model: nn.Module, file: Path) -> None:
     model.load_state_dict(load_file(file), strict=False)
 
 
-class KeepLLMInEvaluation(TrainerCallback):
-    """A frozen LLM never trains: Trainer's model.train() must not switch on its dropout."""
+class KeepInEvaluation(TrainerCallback):
+    """What is frozen never trains: Trainer's model.train() must not switch on its dropout."""
 
-    def __init__(self, model: TrainingModel) -> None:
-        self.model = model
+    def __init__(self, frozen: Sequence[nn.Module]) -> None:
+        self.frozen = frozen
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Runs before each step."""
-        self.model.model.llm.eval()
+        for module in self.frozen:
+            module.eval()
 
 
 class LossLog(TrainerCallback):
