@@ -18,6 +18,14 @@ __all__ = ["METHODS", "Method", "Prediction", "Spec", "create_method", "parse_me
 METHODS = {
     "rag": "rag",
     "rag-topn": "rag_topn",
+    "cot": "cot",
+    "cutoff": "cutoff",
+    "rerank": "rerank",
+    "recomp": "recomp",
+    "longllmlingua": "longllmlingua",
+    "crag": "crag",
+    "self-rag": "self_rag",
+    "self-rag-prompted": "self_rag_prompted",
     "learned-tokens": "learned_tokens",
     "r2ag": "r2ag",
     "r2ag-permuted": "r2ag",
@@ -25,6 +33,7 @@ METHODS = {
     "r2ag+prune": "r2ag",
     "r2ag+top": "r2ag",
     "r2ag+abstain": "r2ag",
+    "r2ag-words": "r2ag_words",
     "raft": "raft",
     "r2ag+raft": "r2ag",
 }
@@ -32,9 +41,9 @@ METHODS = {
 
 
 def parse_methods(texts: Sequence[str]) -> list[Spec]:
-    """Specifications of the form NAME[:ARGUMENT][=ADAPTER_FOLDER].
+    """Specifications of the form NAME[:ARGUMENT][=FOLDER].
 
-    Results leave out the adapter's folder where the rest tells a method from the others.
+    Results leave out the folder where the rest tells a method from the others.
 
     Raises:
         InputError: there is none, one is named twice, or a name is unknown; lists those there are.
