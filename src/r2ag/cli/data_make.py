@@ -19,6 +19,7 @@ from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
+    from r2ag.corpus import Skipped
     from r2ag.encoder import FeatureEncoder
     from r2ag.records.make import Made
     from r2ag.records.writer import Writer
@@ -90,7 +91,7 @@ def read_passages(paths: Sequence[Path], encoder: FeatureEncoder) -> list[Docume
     from r2ag.corpus.chunking import chunk
     from r2ag.corpus.documents import read_sources
 
-    skipped = []
+    skipped: list[Skipped] = []
     files = read_sources(paths, skipped.append)
     tell_skipped(skipped)
     return [passage for file in files for passage in chunk(file, encoder.count_tokens, encoder.passage_tokens)]

@@ -46,8 +46,8 @@ def _section(title: str, figures: Mapping[str, Any]) -> str:
 
 
 def _methods(methods: Mapping[str, Mapping[str, Any]]) -> Table:
-    head = ("method", "Acc", "Acc (words)", "EM", "F1", "Rouge-L")
-    head += ("answer words", "documents", "prompt tokens", "s a question")
+    answers = ("Acc", "Acc (words)", "EM", "F1", "Rouge-L", "answer words")
+    head = ("method", *answers, "documents", "prompt tokens", "s a question")
     rows = tuple(
         (
             name,

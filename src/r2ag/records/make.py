@@ -107,7 +107,7 @@ def make_questions(
 
 def as_records(passages: Sequence[Document], made: Sequence[Made]) -> list[Record]:
     """The questions that were kept, each with its passage as the relevant document; equal questions once."""
-    records = {}
+    records: dict[str, Record] = {}
     for passage, one in zip(passages, made, strict=True):
         if not one.left_out:
             identity = hashlib.sha256(one.question.encode("utf-8", "replace")).hexdigest()[:16]

@@ -154,7 +154,7 @@ def create(spec: Spec, bench: Bench) -> SelfRag:
         raise InputError(
             f"{spec.folder} is no Self-RAG checkpoint: its vocabulary lacks {lacking[0]}; use self-rag-prompted."
         )
-    settings = {"method": spec.base, "llm": weights_digest(llm), "dtype": str(llm.dtype)}
-    settings |= {"max_new_tokens": bench.max_new_tokens}
+    settings: dict[str, Any] = {"method": spec.base, "llm": weights_digest(llm), "dtype": str(llm.dtype)}
+    settings["max_new_tokens"] = bench.max_new_tokens
     plain = PlainTextTokenizer(tokenizer)
     return SelfRag(spec.name, llm, tokenizer, plain, bench.max_new_tokens, settings)
