@@ -32,7 +32,9 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.requests.append(request | {"path": self.path})
         self.server.keys.append(self.headers.get("authorization"))
-        said = {"choices": [{"message": {"content": self.server.respond(request["messages"][0]["content"])}}]}
+        content = self.server.respond(request["messages"][0]["content"])
+        usage = {"prompt_tokens": 11, "completion_tokens": 3}
+        said = {"choices": [{"message": {"content": content}}], "usage": usage}
         status, body = self.server.answers.pop(0) if self.server.answers else (200, json.dumps(said).encode())
         self.send_response(status)
         self.send_header("content-length", str(len(body)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from r2ag.engines.chat_api import ChatAPI
+from r2ag.engines.chat_api import ChatAPI, Completion
 from r2ag.errors import InputError
 from tests.chat_server import Server, chat_server
 
@@ -18,7 +18,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_one_message_is_completed_greedily(server: Server) -> None:
-    assert ChatAPI(server.url, "some-model").complete("egdirb", 7) == "bridge"
+    assert ChatAPI(server.url, "some-model").complete("egdirb", 7) == Completion("bridge", 11, 3)
     (request,) = server.requests
     assert request == {
         "path": "/v1/chat/completions",
@@ -38,12 +38,12 @@ def test_the_key_is_the_environments(server: Server, monkeypatch: pytest.MonkeyP
 
 def test_what_may_pass_is_tried_again(server: Server) -> None:
     server.answers = [(503, b"")] * 2
-    assert ChatAPI(server.url, "some-model", first_pause=0.01).complete("ab", 7) == "ba"
+    assert ChatAPI(server.url, "some-model", first_pause=0.01).complete("ab", 7).text == "ba"
 
 
 def test_no_words_are_an_empty_text(server: Server) -> None:
     server.answers = [(200, b'{"choices": [{"message": {"content": null}}]}')]
-    assert ChatAPI(server.url, "some-model").complete("x", 7) == ""
+    assert ChatAPI(server.url, "some-model").complete("x", 7) == Completion("")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}'])

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from r2ag.engines.chat_api import ChatAPI, as_text
 from r2ag.prompting import PromptTemplate
 from r2ag.records.make import ANSWERING, ASKING, Made, QuestionMaker, as_records, make_questions
-from r2ag.records.writer import LocalWriter, RemoteWriter, as_text
+from r2ag.records.writer import LocalWriter, RemoteWriter
 from r2ag.types import Document
+from tests.chat_server import chat_server
 from tests.tiny import tiny_llm, tiny_tokenizer
 
 PASSAGE = Document("It fell in 1802, and Anna Meyer built it again.", "The old bridge")
@@ -111,11 +113,10 @@ def test_a_local_llm_writes_what_the_tokenizer_says_it_reads() -> None:
 
 
 def test_a_server_gets_the_same_words() -> None:
-    class Api:
-        name = "some-model at http://localhost"
-
-        def complete(self, text: str, max_new_tokens: int) -> str:
-            assert (text, max_new_tokens) == (as_text(ANSWERING, "Who?", [PASSAGE]), 9)
-            return "Answer: Anna\nand more"
-
-    assert RemoteWriter(Api()).write(ANSWERING, "Who?", [PASSAGE], 9) == "Anna"
+    with chat_server(lambda message: "Answer: Anna Meyer\nand more") as server:
+        writer = RemoteWriter(ChatAPI(server.url, "some-model"))
+        assert writer.write(ANSWERING, "Who built it?", [PASSAGE], 9) == "Anna Meyer"
+        (request,) = server.requests
+    assert request["messages"][0]["content"] == as_text(ANSWERING, "Who built it?", [PASSAGE])
+    assert request["max_tokens"] == 9
+    assert writer.name == f"some-model at {server.url}"

@@ -62,17 +62,4 @@ class RemoteWriter:
 
     def write(self, template: PromptTemplate, question: str, documents: Sequence[Document], max_new_tokens: int) -> str:
         """See Writer."""
-        text = self.api.complete(as_text(template, question, documents), max_new_tokens)
-        # A chat model may say the cue again, and say more than was asked for.
-        text = text.removeprefix(template.answer_cue).strip()
-        return text.partition(template.stop)[0].strip() if template.stop else text
-
-
-def as_text(template: PromptTemplate, question: str, documents: Sequence[Document]) -> str:
-    """A prompt as plain text, without slots."""
-    read = "".join(
-        template.document.replace("{number}", str(number)).replace("{slots}", "").replace("{document}", d.passage)
-        for number, d in enumerate(documents, start=1)
-    )
-    head, tail = (part.replace("{question}", question) for part in (template.head, template.tail))
-    return head + read + tail + template.answer_cue
+        return self.api.answer(template, question, documents, max_new_tokens).text

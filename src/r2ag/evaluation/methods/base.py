@@ -48,7 +48,8 @@ class Method(Protocol):
 class Spec:
     """A method as it is asked for: BASE[:ARGUMENT][=FOLDER], and the name that results give it.
 
-    The folder is an adapter's or, for methods that need another model, that model's; a hub name does as well.
+    The folder is an adapter's or, for methods that need another model, that model's; a hub name does as well. For
+    methods that closed LLMs can answer by it is MODEL@URL, a model of an OpenAI-compatible server.
     """
 
     base: str
@@ -90,6 +91,11 @@ class Spec:
         if not 0 <= value <= 1:
             raise InputError(f"The method {self} needs a number from 0 to 1, as in {self.base}:0.3.")
         return value
+
+    def server(self) -> tuple[str, str] | None:
+        """A server's model and its address, where the folder is MODEL@URL; none where it is a folder."""
+        model, at, url = self.folder.partition("@")
+        return (model, url) if at and url.startswith(("http://", "https://")) else None
 
     def refuse_argument(self) -> None:
         """Raises InputError where an argument was given."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.refined import Refined, chosen_template, refined_rag, selected
+from r2ag.evaluation.methods.refined import Refined, chosen_template, everything, refined_rag
 from r2ag.templates import thinking
 
 
@@ -17,4 +17,4 @@ def create(spec: Spec, bench: Bench) -> Refined:
     """With the words of the prompt that training records chose, which then asks for reasoning."""
     spec.refuse_argument()
     template = thinking(chosen_template(bench))
-    return refined_rag(spec, bench, lambda ranked: selected(ranked, range(len(ranked))), {}, template)
+    return refined_rag(spec, bench, everything, {}, template)

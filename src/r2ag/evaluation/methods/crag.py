@@ -22,7 +22,7 @@ from r2ag.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
-from r2ag.evaluation.methods.refined import Refined, Refinement, refined_rag, selected
+from r2ag.evaluation.methods.refined import Refined, Refinement, everything, refined_rag
 from r2ag.evaluation.methods.sentences import joined, parts
 from r2ag.reader import Reader
 from r2ag.retrieval.rerank import load_cross_encoder, relevance_scores
@@ -97,7 +97,7 @@ class Corrective:
         if best >= self.thresholds.correct:
             return self._strips(ranked)
         if best >= self.thresholds.incorrect:
-            return selected(ranked, range(len(ranked)))
+            return everything(ranked)
         return Refinement((), 0)
 
     def _strips(self, ranked: RankedList) -> Refinement:

@@ -66,6 +66,11 @@ def chosen_template(bench: Bench) -> PromptTemplate:
     return plain_template(bench.main.adapter.config.plain_prompt)
 
 
+def everything(ranked: RankedList) -> Refinement:
+    """All documents, as they are."""
+    return selected(ranked, range(len(ranked)))
+
+
 def selected(ranked: RankedList, order: Sequence[int]) -> Refinement:
     """The documents at these places, in this order."""
     return Refinement(tuple(ranked.documents[index] for index in order), len(order))
