@@ -113,6 +113,13 @@ def test_tables_show_figures_with_intervals(folder: Path) -> None:
     assert page.count("<svg") == 3
 
 
+def test_approximations_are_named(folder: Path) -> None:
+    results = read_results(folder)
+    assert "Not quite" not in render(results, "x")
+    figures = {**results.figures, "methods": {"crag=model": results.figures["methods"]["rag"]}}
+    assert "<li>crag: graded by" in render(Results(figures, results.records), "x")
+
+
 def test_plots_are_whole_svg() -> None:
     methods = {
         f"method <{number}>": {

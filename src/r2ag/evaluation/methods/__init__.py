@@ -13,7 +13,7 @@ from r2ag.evaluation.methods.base import Method, Prediction, Spec
 if TYPE_CHECKING:
     from r2ag.evaluation.methods.bench import Bench
 
-__all__ = ["METHODS", "Method", "Prediction", "Spec", "create_method", "parse_methods"]
+__all__ = ["APPROXIMATIONS", "METHODS", "Method", "Prediction", "Spec", "create_method", "parse_methods"]
 
 METHODS = {
     "rag": "rag",
@@ -38,6 +38,15 @@ METHODS = {
     "r2ag+raft": "r2ag",
 }
 """Method names and the modules that hold them."""
+
+APPROXIMATIONS = {
+    "cot": "reasons and answers in one generation, within everybody's limit of new tokens",
+    "recomp": "chooses sentences by any encoder; faithful with the authors' fine-tuned one, or with their compressor",
+    "longllmlingua": "the authors' library; the LLM itself gives the perplexities",
+    "crag": "graded by the relevance head or a cross-encoder, and without a web search",
+    "self-rag-prompted": "asks in words for what Self-RAG's trained tokens say",
+}
+"""In what methods differ from the published ones whose names they have; docs/methods.md says more."""
 
 
 def parse_methods(texts: Sequence[str]) -> list[Spec]:

@@ -11,6 +11,7 @@ the authors' weights, in whose words the input stands.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def summarised(ranked: RankedList, model: PreTrainedModel, tokenizer: PreTrained
 
 def _writes(name: str) -> bool:
     """Whether the model generates, and does not make vectors."""
+    if (Path(name) / "modules.json").is_file():
+        return False
     with loading("compressor", name, name):
         from transformers import AutoConfig
 

@@ -75,7 +75,8 @@ class SelfRag:
         retrieval, opening, closing = (self._id(token) for token in FRAME)
         start = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
         asked = self.plain.encode(f"### Instruction:\n{question}\n\n### Response:\n")
-        room = self.llm.config.max_position_embeddings - self.max_new_tokens - len(asked) - 4
+        window = int(getattr(self.llm.config, "max_position_embeddings", 0) or 4096)
+        room = window - self.max_new_tokens - len(asked) - len(FRAME) - len(start)
         passage = self.plain.encode(f"{document.title}\n{document.text}")[:room]
         return [*start, *asked, retrieval, opening, *passage, closing]
 

@@ -13,14 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
-from r2ag.evaluation.attention import AttentionMap
+from r2ag.evaluation.methods import APPROXIMATIONS, Spec
 from r2ag.evaluation.metrics import acc, f1
 from r2ag.evaluation.page.plots import heat_map, interval_plot, token_plot
 from r2ag.evaluation.stored import StoredRecord, read_stored
 from r2ag.evaluation.table import Table, sections, tables
+
+if TYPE_CHECKING:
+    from r2ag.evaluation.attention import AttentionMap
 
 _HERE = Path(__file__).parent
 
@@ -58,6 +61,7 @@ def render(results: Results, title: str, attention: AttentionMap | None = None) 
         parts += [_section(name, figures) for name, figures in sections(results.figures)]
     except (KeyError, TypeError):
         raise InputError("results.json lacks figures; give the r2ag eval command again.") from None
+    parts.append(_differences(list(results.figures["methods"])))
     if attention is not None:
         parts.append(_attention(attention))
     parts.append(_BROWSER)
@@ -95,7 +99,7 @@ def _header(figures: Mapping[str, Any], title: str) -> str:
     said = "".join(
         f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in facts.items()
-        if value
+        if value != ""
     )
     return f"<header><h1>{escape(title)}</h1><dl>{said}</dl><p>Intervals are of 95 %, by bootstrap.</p></header>"
 
@@ -117,9 +121,22 @@ def _table(table: Table) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
+def _differences(names: Sequence[str]) -> str:
+    """What is an approximation among the methods; nothing where none is."""
+    bases = dict.fromkeys(Spec.parse(name).base for name in names)
+    said = "".join(
+        f"<li>{escape(base)}: {escape(APPROXIMATIONS[base])}</li>" for base in bases if base in APPROXIMATIONS
+    )
+    return f"<section><h2>Not quite as published</h2><ul>{said}</ul></section>" if said else ""
+
+
 def _attention(attention: AttentionMap) -> str:
     maps = (("to each anchor", attention.anchors), ("to each document's text", attention.documents))
-    drawn = "".join(f"<figure>{heat_map(values, title, attention.relevant)}</figure>" for title, values in maps)
+    drawn = "".join(
+        f"<figure>{heat_map(values, title, attention.relevant)}<figcaption>{escape(title)}; darkest: "
+        f"{max(map(max, values)):.3f}</figcaption></figure>"
+        for title, values in maps
+    )
     return (
         f"<section><h2>Attention <small>(record {escape(attention.record_id)})</small></h2>"
         f"<p>{escape(attention.question)}</p>"

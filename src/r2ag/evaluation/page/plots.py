@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -69,10 +69,10 @@ def heat_map(values: Sequence[Sequence[float]], title: str, marked: Sequence[boo
     """Rows are layers, the first on top; columns are documents in their order. The strongest cell is the darkest."""
     most = max((value for row in values for value in row), default=0.0) or 1.0
     columns = len(values[0]) if values else 0
-    width, height = max(260, 60 + CELL * columns), TOP + CELL * (len(values) + 1) + 10
-    marks = [_text(50, 16, f"{title} (strongest: {most:.3f})", "title")]
+    width, height = 60 + CELL * columns, CELL * (len(values) + 1) + 6
+    marks = list[str]()
     for layer, row in enumerate(values):
-        y = TOP + CELL * layer
+        y = CELL * layer
         marks.append(_text(44, y + 13, str(layer + 1), "end"))
         marks += [
             f'<rect class="heat" x="{50 + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}" '
@@ -80,7 +80,7 @@ def heat_map(values: Sequence[Sequence[float]], title: str, marked: Sequence[boo
             "</title></rect>"
             for column, value in enumerate(row)
         ]
-    foot = TOP + CELL * len(values) + 14
+    foot = CELL * len(values) + 14
     names = [f"{column + 1}{'★' if column < len(marked) and marked[column] else ''}" for column in range(columns)]
     marks += [_text(58 + CELL * column, foot, name, "middle") for column, name in enumerate(names)]
     return _svg(width, height, title, marks)
@@ -103,10 +103,11 @@ def _rounded_up(value: float) -> float:
 
 
 def _steps(limit: float) -> list[float]:
-    return [limit * share for share in (0, 0.25, 0.5, 0.75, 1)]
+    step = 0.1 if limit > 0.25 else 0.05
+    return [step * number for number in range(round(limit / step) + 1)]
 
 
-def _ticks(limit: float, x: Any, top: float, bottom: float) -> list[str]:
+def _ticks(limit: float, x: Callable[[float], float], top: float, bottom: float) -> list[str]:
     return [
         f'<line class="grid" x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top}" y2="{bottom}"/>'
         + _text(x(v), bottom + 16, f"{v:.2f}", "middle")
@@ -119,4 +120,5 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 
 
 def _svg(width: float, height: float, label: str, marks: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{"".join(marks)}</svg>'
+    opening = f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(label)}">'
+    return f"{opening}{''.join(marks)}</svg>"
