@@ -69,10 +69,10 @@ def make(
     with libraries_to_stderr() as stdout:
         from r2ag.encoder import FeatureEncoder
 
-        writer = _writer(llm, endpoint)
+        note("Loading the models …")
         encoder = FeatureEncoder.from_pretrained(retriever)
         passages = read_passages(paths, encoder)
-        made, records = _made(passages, writer, output, limit, seed)
+        made, records = _made(passages, _writer(llm, endpoint), output, limit, seed)
         if not records:
             _log(output).unlink()
             raise InputError(
@@ -116,7 +116,6 @@ def _writer(llm: str, endpoint: str | None) -> Writer:
         from r2ag.engines.chat_api import ChatAPI
 
         return RemoteWriter(ChatAPI(endpoint, llm))
-    note("Loading the models …")
     from r2ag.models import load_llm
 
     return LocalWriter(*load_llm(llm), name=llm)
