@@ -69,7 +69,8 @@ class QuestionMaker:
 
     def make(self, passage: Document) -> Made:
         """The passage's question."""
-        written = _WRITTEN.match(self.writer.write(ASKING, "question", [passage], NEW_TOKENS))
+        # The prompt shows no question, but every prompt is built with one.
+        written = _WRITTEN.match(self.writer.write(ASKING, "Which?", [passage], NEW_TOKENS))
         if written is None:
             return Made("", "", "no question")
         made = Made(written["question"].strip(), written["answer"].strip().rstrip("."))
