@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from r2ag.errors import InputError
 from r2ag.prompting import PromptBuilder
-from r2ag.templates import DEFAULT_PLAIN, PLAIN_FAMILIES, plain_template, with_slots
+from r2ag.templates import DEFAULT_PLAIN, PLAIN_FAMILIES, plain_template, thinking, with_match_words, with_slots
 from tests.tiny import some_documents, tiny_tokenizer
 
 FAMILIES = pytest.mark.parametrize("name", PLAIN_FAMILIES)
@@ -70,3 +72,18 @@ def test_an_answer_ends_with_its_turn_or_with_its_line(name):
 def test_an_unknown_family_is_refused():
     with pytest.raises(InputError, match=r"no prompt family haiku.* question-last.* short-answer"):
         plain_template("haiku")
+
+
+@FAMILIES
+def test_thinking_asks_for_reasoning_and_begins_it(name):
+    plain, reasoned = plain_template(name), thinking(plain_template(name))
+    assert reasoned.answer_cue == f"{plain.answer_cue} Let's think step by step.".strip()
+    assert "Give only the answer" not in reasoned.head + reasoned.tail
+    assert (reasoned.document, reasoned.chat, reasoned.stop) == (plain.document, plain.chat, plain.stop)
+    assert ("Reason briefly" in reasoned.head + reasoned.tail) == ("Give only the answer" in plain.head + plain.tail)
+
+
+@FAMILIES
+def test_match_words_announce_what_slots_would(name):
+    plain, told = plain_template(name), with_match_words(plain_template(name))
+    assert told == replace(plain, head=with_slots(plain).head)

@@ -19,6 +19,7 @@ from r2ag.types import Document, RankedList
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import nn
 
 # Enough for a thought, and read whole by encoders that read 256 tokens.
 PASSAGE_TOKENS = 200
@@ -98,11 +99,7 @@ class FeatureEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Tells the weights apart: encoders with one fingerprint give the same vectors."""
-        digest = hashlib.sha256()
-        for parameter in self.model.parameters():
-            # Rounded: sums differ a little by the number of threads, and a merged LoRA by the machine.
-            digest.update(f"{float(parameter.detach().double().abs().sum()):.6e}".encode())
-        return f"{self.name}:{digest.hexdigest()[:16]}"
+        return f"{self.name}:{weights_digest(self.model)}"
 
     @property
     def passage_tokens(self) -> int:
@@ -156,6 +153,15 @@ class FeatureEncoder:
             show_progress_bar=progress,
         )
         return np.asarray(vectors, dtype=np.float32)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Tells a model's weights apart from others', in sixteen characters."""
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        # Rounded: sums differ a little by the number of threads, and a merged LoRA by the machine.
+        digest.update(f"{float(parameter.detach().double().abs().sum()):.6e}".encode())
+    return digest.hexdigest()[:16]
 
 
 def rank_by_similarity(ranked: RankedList) -> RankedList:

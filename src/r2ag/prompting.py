@@ -77,11 +77,13 @@ class Prompt:
     """Token ids, and where E^R enters: `slots[i]` are the positions of document i's embeddings.
 
     The ids at slot positions are placeholders that are never embedded. `shortened` counts documents that were cut.
+    `documents[i]` is where document i's text begins and where it has ended.
     """
 
     ids: tuple[int, ...]
     slots: tuple[tuple[int, ...], ...]
     shortened: int = 0
+    documents: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,12 +132,15 @@ class PromptBuilder:
             )
         cap = _even_cap([len(text) for text in texts], room)
         cap = cap if max_document_tokens is None else min(cap, max_document_tokens)
-        ids, positions = list(before), []
+        ids, positions, spans = list(before), [], []
         for (to_slot, from_slot), text in zip(openings, texts, strict=True):
             ids += to_slot
             positions.append(tuple(range(len(ids), len(ids) + slots)))
-            ids += [self._placeholder] * slots + from_slot + text[:cap] + closing
-        return Prompt(tuple(ids + after), tuple(positions), sum(len(text) > cap for text in texts))
+            ids += [self._placeholder] * slots + from_slot
+            spans.append((len(ids), len(ids) + len(text[:cap])))
+            ids += text[:cap] + closing
+        shortened = sum(len(text) > cap for text in texts)
+        return Prompt(tuple(ids + after), tuple(positions), shortened, tuple(spans))
 
     def target(self, answer: str) -> list[int]:
         """Ids that training teaches the LLM to write: the answer and what ends it."""

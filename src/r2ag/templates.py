@@ -9,6 +9,8 @@ from r2ag.prompting import PromptTemplate
 
 _SEARCH_RESULTS = "Answer the question from the search results below. Some of them may be irrelevant. "
 _BRIEF = "Give only the answer, in a few words."
+_REASON = "Reason briefly, then give the answer."
+_THINK = "Let's think step by step."
 _MATCH = "In front of each result stands information on how well it matches the question."
 _EXAMPLES = (
     ("Which metal is liquid at room temperature?", "mercury"),
@@ -67,6 +69,18 @@ def plain_template(name: str) -> PromptTemplate:
     if name not in PLAIN_FAMILIES:
         raise InputError(f"There is no prompt family {name}; choose one of {', '.join(PLAIN_FAMILIES)}.")
     return PLAIN_FAMILIES[name]
+
+
+def thinking(template: PromptTemplate) -> PromptTemplate:
+    """Chain of thought's counterpart of plain RAG's prompt: asks for reasoning, and begins it, before the answer."""
+    cue = f"{template.answer_cue} {_THINK}".strip()
+    head, tail = (part.replace(_BRIEF, _REASON) for part in (template.head, template.tail))
+    return replace(template, head=head, tail=tail, answer_cue=cue)
+
+
+def with_match_words(template: PromptTemplate) -> PromptTemplate:
+    """The words of `with_slots` without its slots, for documents that begin with how well they match."""
+    return replace(with_slots(template), document=template.document)
 
 
 def with_slots(template: PromptTemplate) -> PromptTemplate:

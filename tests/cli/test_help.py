@@ -16,10 +16,11 @@ COMMANDS = (
     ("calibrate",),
     ("choose",),
     ("eval",),
+    ("report",),
     ("info",),
     ("index",),
     *(("store", name) for name in ("info", "check", "compact", "remove")),
-    *(("data", name) for name in ("convert", "stats", "mine")),
+    *(("data", name) for name in ("convert", "stats", "mine", "make", "from-logs")),
 )
 
 

@@ -12,6 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from r2ag.adapter import Adapter
 from r2ag.calibration import Calibration
 from r2ag.encoder import FeatureEncoder
+from r2ag.evaluation.methods import Method, create_method, parse_methods
+from r2ag.evaluation.methods.bench import Bench
 from r2ag.former import FormerConfig
 from r2ag.prompting import PromptTemplate
 from r2ag.reader import Reader
@@ -45,6 +47,10 @@ class Parts:
 
     def reader(self, **options: Any) -> Reader:
         return Reader(self.llm, self.tokenizer, self.adapter(**options))
+
+    def method(self, text: str, **options: Any) -> Method:
+        bench = Bench(self.reader(**options), self.encoder, max_new_tokens=4)
+        return create_method(parse_methods([text])[0], bench)
 
     def ranked(self, count: int, question: str = "Which bridge is the oldest?") -> RankedList:
         return self.encoder.describe(question, some_documents(count))

@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from r2ag.adapter import Adapter
 from r2ag.errors import InputError
-from r2ag.evaluation.methods import Method, create_method, parse_methods
+from r2ag.evaluation.methods import APPROXIMATIONS, METHODS, Method, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
 from r2ag.evaluation.methods.rag import Rag, nearest
@@ -35,6 +35,10 @@ def texts(method: Method, lists: list[RankedList]) -> list[str]:
 def test_importing_the_registry_loads_no_torch() -> None:
     code = "import sys, r2ag.evaluation.methods; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_methods_that_there_are_differ_from_published_ones() -> None:
+    assert set(APPROXIMATIONS) < set(METHODS)
 
 
 def test_specifications() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2ag import remote
 from r2ag.errors import InputError
 from r2ag.retrieval import DenseFinder
-from r2ag.retrieval import api as api_module
 from r2ag.retrieval.api import TEXTS_A_REQUEST, EmbeddingsAPI
 from r2ag.store import Store
 from r2ag.types import Document
@@ -125,7 +125,7 @@ def test_what_may_pass_is_tried_again(server, status):
 
 def test_the_pause_that_the_server_asks_for(server, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(api_module.time, "sleep", pauses.append)
+    monkeypatch.setattr(remote.time, "sleep", pauses.append)
     server.answers = [(429, {"retry-after": "7"}, b""), (429, {"retry-after": "9999"}, b""), (503, {}, b"")]
     encoder(server).encode_queries(["x"])
     assert pauses == [7, 20, pytest.approx(0.04)]
@@ -166,7 +166,7 @@ def test_answers_that_are_none(server, body):
 
 
 def test_an_endless_answer(server, monkeypatch):
-    monkeypatch.setattr(api_module, "MAX_RESPONSE_BYTES", 1000)
+    monkeypatch.setattr(remote, "MAX_RESPONSE_BYTES", 1000)
     server.answers = [(200, {}, b" " * 100_000)]
     with pytest.raises(InputError, match="more than 1,000 bytes"):
         encoder(server).encode_queries(["x"])

@@ -22,12 +22,15 @@ from r2ag.cli.ask import ask
 from r2ag.cli.calibrate import calibrate
 from r2ag.cli.choose import choose
 from r2ag.cli.data_convert import convert
+from r2ag.cli.data_from_logs import from_logs
+from r2ag.cli.data_make import make
 from r2ag.cli.data_mine import mine
 from r2ag.cli.data_stats import stats
 from r2ag.cli.eval import evaluate
 from r2ag.cli.index import index
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
+from r2ag.cli.report import report
 from r2ag.cli.settings import use_settings
 from r2ag.cli.train import train
 from r2ag.cli.train_encoder import train_encoder
@@ -122,6 +125,12 @@ _command(
     "r2ag eval --data nq-test.jsonl.gz --methods rag-topn,r2ag,r2ag+prune --output figures",
 )
 _command(
+    "report",
+    report,
+    "r2ag report figures",
+    "r2ag report figures --output page.html --attention 5a8b57f25542995d1e6f1371",
+)
+_command(
     "convert",
     convert,
     "r2ag data convert hotpot_dev_distractor_v1.json --output hotpotqa.jsonl.gz",
@@ -143,7 +152,21 @@ _command(
     "r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz",
     group=data,
 )
-app.add_typer(data, name="data", help="Convert data sets, see what they are like, mine distractors.")
+_command(
+    "make",
+    make,
+    "r2ag data make --docs notes/ --output notes.jsonl.gz",
+    "r2ag data make --docs notes/ --output notes.jsonl.gz --endpoint http://localhost:11434/v1 --llm qwen3:8b",
+    group=data,
+)
+_command(
+    "from-logs",
+    from_logs,
+    "r2ag data from-logs questions.jsonl --docs notes/ --output training.jsonl.gz",
+    "r2ag data from-logs questions.jsonl --store my-store --output training.jsonl.gz",
+    group=data,
+)
+app.add_typer(data, name="data", help="Convert data sets, make records of your own, mine distractors, see sizes.")
 _command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
 
 

@@ -39,8 +39,9 @@ def evaluate(
         typer.Option(
             metavar="NAME,…",
             help=(
-                "Of rag, rag-topn, learned-tokens, r2ag, r2ag-permuted, r2ag+prune, r2ag+top:N, r2ag+abstain, raft, "
-                "r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the first."
+                "Of rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL, "
+                "self-rag-prompted, learned-tokens, r2ag, r2ag-permuted, r2ag+prune, r2ag+top:N, r2ag+abstain, "
+                "r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the first."
             ),
         ),
     ] = "rag,r2ag",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from r2ag.cli.output import note
+from r2ag.cli.output import in_words, note
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, TaskID
@@ -56,6 +57,28 @@ class MethodProgress(_Bars):
             self._bars.update(self._tasks[method], completed=done)
         elif done == total:
             note(f"{method}: {total} records")
+
+
+class QuestionProgress(_Bars):
+    """A bar over the passages with the time left, and how many questions were kept; elsewhere a line now and then."""
+
+    LINES = 20
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+        kept = TextColumn("{task.description}", markup=False)
+        super().__init__(kept, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._task = self._bars.add_task("", total=None)
+        self._started = time.monotonic()
+
+    def __call__(self, done: int, total: int, kept: int) -> None:
+        """Takes how many of the passages were asked, and how many questions were kept."""
+        if self._drawn:
+            self._bars.update(self._task, completed=done, total=total, description=f"{kept} questions kept")
+        elif done == total or done % max(1, total // self.LINES) == 0:
+            left = (time.monotonic() - self._started) / done * (total - done)
+            note(f"{done} of {total} passages, {kept} questions kept, {in_words(left)} left …")
 
 
 class IndexProgress(_Bars):

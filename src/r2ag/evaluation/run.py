@@ -12,6 +12,7 @@ from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
 from r2ag.evaluation.ordering import Order, arrange
 from r2ag.evaluation.predictions import PredictionFile, digest_of
+from r2ag.evaluation.stored import write_stored
 from r2ag.files import write_whole
 from r2ag.types import RankedList, Record
 
@@ -99,7 +100,8 @@ def run_evaluation(
     progress: Progress | None = None,
     all_pairs: bool = False,
 ) -> dict[str, Any]:
-    """Evaluates methods on record files; the results also stand in `output`/results.json and results.md.
+    """Evaluates methods on record files; the results also stand in `output`/results.json and results.md, and what was
+    read in records.jsonl.
 
     Args:
         methods: specifications NAME[:ARGUMENT][=ADAPTER_FOLDER]; the first is the one that others are compared with.
@@ -149,6 +151,7 @@ def run_evaluation(
         "methods": [str(spec) for spec in specs],
     }
     if output is not None:
+        write_stored(output, evaluation, prepared, reader)
         write_whole(output / "results.json", json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         write_whole(output / "results.md", markdown(found))
     return found

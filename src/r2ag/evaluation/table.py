@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 _RANKING = {
@@ -13,32 +14,47 @@ _RANKING = {
 }
 
 
+@dataclass(frozen=True)
+class Table:
+    """Words in the first column, numbers in the others."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 def markdown(results: Mapping[str, Any]) -> str:
     """Tables of the methods, their paired differences and the retrieval: pooled, then each data set."""
+    return "\n".join(_section(title, figures) for title, figures in sections(results))
+
+
+def sections(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Titles with the figures that belong under them: all records and, where there are several, each data set."""
     datasets = results.get("by_dataset", {})
     title = "All records" if len(datasets) != 1 else next(iter(datasets))
-    sections = [(title, results)] + (list(datasets.items()) if len(datasets) > 1 else [])
-    return "\n".join(_section(name, figures) for name, figures in sections)
+    return [(title, results)] + (list(datasets.items()) if len(datasets) > 1 else [])
+
+
+def tables(figures: Mapping[str, Any]) -> list[Table]:
+    """A section's tables, without those that would be empty."""
+    made = [_methods(figures["methods"]), _paired(figures["paired"]), _retrieval(figures["retrieval"])]
+    return [one for one in made if one.rows]
 
 
 def _section(title: str, figures: Mapping[str, Any]) -> str:
-    parts = [f"## {title} ({figures['records']} records)\n", _methods(figures["methods"])]
-    if figures["paired"]:
-        parts.append(_paired(figures["paired"]))
-    parts.append(_retrieval(figures["retrieval"]))
-    return "\n".join(parts)
+    head = f"## {title} ({figures['records']} records)\n"
+    return "\n".join([head, *(table(one.head, one.rows) for one in tables(figures))])
 
 
-def _methods(methods: Mapping[str, Mapping[str, Any]]) -> str:
-    head = ["method", "Acc", "Acc (words)", "EM", "F1", "Rouge-L"]
-    head += ["answer words", "documents", "prompt tokens", "s a question"]
-    rows = [
+def _methods(methods: Mapping[str, Mapping[str, Any]]) -> Table:
+    answers = ("Acc", "Acc (words)", "EM", "F1", "Rouge-L", "answer words")
+    head = ("method", *answers, "documents", "prompt tokens", "s a question")
+    rows = tuple(
         (
             name,
-            _with_interval(m["acc"], m["acc_ci95"]),
+            with_interval(m["acc"], m["acc_ci95"]),
             f"{m['acc_word']:.3f}",
             f"{m['em']:.3f}",
-            _with_interval(m["f1"], m["f1_ci95"]),
+            with_interval(m["f1"], m["f1_ci95"]),
             f"{m['rouge_l']:.3f}",
             f"{m['answer_words_mean']:.1f}",
             f"{m['documents_read_mean']:.1f}",
@@ -46,36 +62,37 @@ def _methods(methods: Mapping[str, Mapping[str, Any]]) -> str:
             f"{m['seconds_per_question']:.2f}",
         )
         for name, m in methods.items()
-    ]
-    return table(head, rows)
+    )
+    return Table(head, rows)
 
 
-def _paired(paired: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [
+def _paired(paired: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = tuple(
         (
             name,
-            _with_interval(p["acc_diff"], p["ci95"], "+"),
+            with_interval(p["acc_diff"], p["ci95"], "+"),
             f"{p['mcnemar_p']:.2g}",
-            _with_interval(p["f1_diff"], p["f1_ci95"], "+"),
+            with_interval(p["f1_diff"], p["f1_ci95"], "+"),
         )
         for name, p in paired.items()
-    ]
-    return table(("difference by record", "Acc", "McNemar's p", "F1"), rows)
+    )
+    return Table(("difference by record", "Acc", "McNemar's p", "F1"), rows)
 
 
-def _retrieval(retrieval: Mapping[str, Any]) -> str:
+def _retrieval(retrieval: Mapping[str, Any]) -> Table:
     orders = {"the list": retrieval}
     if "relevance_head" in retrieval:
         orders["relevance head"] = retrieval["relevance_head"]
-    rows = [
-        (name, _with_interval(r["map"], r["map_ci95"]), *(f"{r[key]:.3f}" for key in _RANKING))
+    rows = tuple(
+        (name, with_interval(r["map"], r["map_ci95"]), *(f"{r[key]:.3f}" for key in _RANKING))
         for name, r in orders.items()
         if r["records"]
-    ]
-    return table(("order of documents", "MAP", *_RANKING.values()), rows) if rows else ""
+    )
+    return Table(("order of documents", "MAP", *_RANKING.values()), rows)
 
 
-def _with_interval(mean: float, ends: Sequence[float], sign: str = "") -> str:
+def with_interval(mean: float, ends: Sequence[float], sign: str = "") -> str:
+    """A mean with the ends of its interval; a `sign` of "+" is for differences."""
     return f"{mean:{sign}.3f} [{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"
 
 

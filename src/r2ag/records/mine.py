@@ -41,16 +41,21 @@ def mine_distractors(
 def _with_distractors(record: Record, scores: np.ndarray, pool: Sequence[Document], count: int) -> Record:
     relevant = [document for document in record.documents if document.relevant]
     own = {document.passage for document in relevant}
-    answers = [f" {words} " for answer in record.answers if (words := _words(answer)) not in ("", "yes", "no")]
+    answers = [answer for answer in record.answers if _words(answer) not in ("yes", "no")]
     chosen: list[Document] = []
     for index in np.argsort(-scores, kind="stable"):
         if len(chosen) == count:
             break
         passage = pool[index].passage
-        text = f" {_words(passage)} "
-        if passage not in own and not any(answer in text for answer in answers):
+        if passage not in own and not any(stands_in(answer, passage) for answer in answers):
             chosen.append(replace(pool[index], relevant=False))
     return replace(record, documents=(*relevant, *chosen))
+
+
+def stands_in(answer: str, text: str) -> bool:
+    """Whether all words of an answer stand in a text, one after another; an answer without words stands nowhere."""
+    words = _words(answer)
+    return bool(words) and f" {words} " in f" {_words(text)} "
 
 
 def _words(text: str) -> str:

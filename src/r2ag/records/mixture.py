@@ -6,10 +6,13 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from r2ag.errors import InputError
 from r2ag.records.files import read_records
 from r2ag.types import Record
+
+Sampled = TypeVar("Sampled")
 
 
 def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Record]:
@@ -24,8 +27,8 @@ def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Record]:
     return [record for file, weight in files for record in _weighted(read_records(file), weight, f"{seed}:{file.name}")]
 
 
-def sample(records: Sequence[Record], count: int | None, seed: int | str = 0) -> list[Record]:
-    """`count` of the records, drawn by the seed, in their own order; all where there are no more, or count is None.
+def sample(records: Sequence[Sampled], count: int | None, seed: int | str = 0) -> list[Sampled]:
+    """`count` of the records (or passages), drawn by the seed, in their own order; all where there are no more.
 
     More records hold the fewer ones of the same seed, so that answers to these need not be given again.
     """

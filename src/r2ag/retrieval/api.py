@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import httpx
 import numpy as np
 
 from r2ag.errors import InputError
+from r2ag.remote import FIRST_PAUSE_SECONDS, TIMEOUT, Endpoint
 from r2ag.types import Document
 
 TEXTS_A_REQUEST = 64
-ATTEMPTS = 4
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 20.0
-MAX_RESPONSE_BYTES = 64_000_000
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 MAX_TOKENS = 512
-_PASSING = frozenset((408, 409, 429, 500, 502, 503, 504))
 
 
 class EmbeddingsAPI:
     """A server's model as a text encoder; its vectors are brought to unit length.
 
-    The key is OPENAI_API_KEY's, where that is set; it goes to this address alone (redirects are not followed).
+    The key is OPENAI_API_KEY's, where that is set; see Endpoint.
     """
 
     def __init__(
@@ -43,19 +35,9 @@ class EmbeddingsAPI:
         Raises:
             InputError: it is no http or https address, or the key can't be sent.
         """
-        self.url = f"{url.rstrip('/')}/embeddings"
+        self._endpoint = Endpoint(url, "embeddings", model, timeout, first_pause)
+        self.url = self._endpoint.url
         self.name = model
-        self._first_pause = first_pause
-        key = os.environ.get("OPENAI_API_KEY", "")
-        if not (key.isascii() and key.isprintable()):
-            raise InputError("OPENAI_API_KEY holds characters that no key has; set it again.")
-        try:
-            scheme, host = httpx.URL(self.url).scheme, httpx.URL(self.url).host
-        except httpx.InvalidURL:
-            scheme, host = "", ""
-        if scheme not in ("http", "https") or not host:
-            raise InputError(f"{url!r} is no address of a server; give one as in http://localhost:11434/v1.")
-        self._client = httpx.Client(timeout=timeout, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     @cached_property
     def dimension(self) -> int:
@@ -91,7 +73,7 @@ class EmbeddingsAPI:
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         # An empty text is an error to some servers.
         sent = [text.encode("utf-8", "replace").decode() or " " for text in texts]
-        body = self._post({"model": self.name, "input": sent, "encoding_format": "float"})
+        body = self._endpoint.post({"input": sent, "encoding_format": "float"})
         try:
             items = sorted(json.loads(body)["data"], key=lambda item: int(item["index"]))
             vectors = np.array([item["embedding"] for item in items], dtype=np.float32)
@@ -105,58 +87,3 @@ class EmbeddingsAPI:
             )
         unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return unit
-
-    def _post(self, request: dict[str, Any]) -> bytes:
-        """The answer's body; what may pass is tried again, after ever longer pauses."""
-        for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
-            pause = self._first_pause * 2**attempt
-            try:
-                with self._client.stream("POST", self.url, json=request) as response:
-                    body = _limited_body(response)
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                if last or isinstance(error, httpx.UnsupportedProtocol):
-                    reason = str(error) or type(error).__name__
-                    raise InputError(f"{self.url} can't be reached ({reason}); check the address.") from error
-            else:
-                if body is None:
-                    raise InputError(f"{self.url} answered with more than {MAX_RESPONSE_BYTES:,} bytes; check it.")
-                if response.status_code == httpx.codes.OK:
-                    return body
-                if last or response.status_code not in _PASSING:
-                    raise InputError(self._refusal(response.status_code, body))
-                pause = max(pause, _asked_pause(response))
-            time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
-        raise AssertionError("The last attempt returns or raises.")
-
-    def _refusal(self, status: int, body: bytes) -> str:
-        advice = {
-            401: "set OPENAI_API_KEY to a key of this server",
-            403: "set OPENAI_API_KEY to a key of this server",
-            404: f"check the address and the model's name, {self.name}",
-        }.get(status, "try again later" if status in _PASSING else f"check the model's name, {self.name}")
-        said = " ".join(_message(body).split())[:200]
-        return f"{self.url} refused with status {status}{f' ({said})' if said else ''}; {advice}."
-
-
-def _limited_body(response: httpx.Response) -> bytes | None:
-    """The body, or None where it is too long."""
-    body = bytearray()
-    for piece in response.iter_bytes():
-        body += piece
-        if len(body) > MAX_RESPONSE_BYTES:
-            return None
-    return bytes(body)
-
-
-def _message(body: bytes) -> str:
-    """What the server says, where it says it as OpenAI's does."""
-    try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-
-
-def _asked_pause(response: httpx.Response) -> float:
-    seconds = response.headers.get("retry-after", "")
-    return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2ag.models.loading import loading
 from r2ag.retrieval.base import Finder, Found
+from r2ag.types import Document
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
+    from torch import nn
 
 RERANKED = 50
 
@@ -28,8 +31,7 @@ class RerankedFinder:
         found = self.finder.find(question, max(k, self.depth), where)
         if not len(found):
             return found
-        pairs = [(question, document.passage) for document in found.documents]
-        scores = np.asarray(self.model.predict(pairs, show_progress_bar=False), dtype=np.float32).reshape(len(found))
+        scores = relevance_scores(self.model, question, found.documents)
         order = np.argsort(-scores, kind="stable")[:k].tolist()
         return Found(
             documents=tuple(found.documents[index] for index in order),
@@ -37,6 +39,19 @@ class RerankedFinder:
             vectors=None if found.vectors is None else found.vectors[order],
             encoder=found.encoder,
         )
+
+
+def relevance_scores(
+    model: CrossEncoder, question: str, documents: Sequence[Document], activation: nn.Module | None = None
+) -> np.ndarray:
+    """How well each document answers the question: float32, shape (len(documents),).
+
+    Args:
+        activation: what turns logits into scores; None takes the model's own, which may be none or a sigmoid.
+    """
+    pairs = [(question, document.passage) for document in documents]
+    scores = model.predict(pairs, show_progress_bar=False, activation_fn=activation)
+    return np.asarray(scores, dtype=np.float32).reshape(len(documents))
 
 
 def load_cross_encoder(name: str, device: str | None = None) -> CrossEncoder:

@@ -100,6 +100,10 @@ class Snapshot:
         rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
         return [Hit(*row) for row in rows]
 
+    def ids(self) -> list[int]:
+        """Of all passages, in the order in which they were stored."""
+        return [row[0] for row in self._connection.execute("SELECT id FROM chunks ORDER BY id")]
+
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
         """Passages in the order of `ids`."""
         sql = f"SELECT text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ?"

@@ -13,11 +13,19 @@ from r2ag.evaluation.methods.base import Method, Prediction, Spec
 if TYPE_CHECKING:
     from r2ag.evaluation.methods.bench import Bench
 
-__all__ = ["METHODS", "Method", "Prediction", "Spec", "create_method", "parse_methods"]
+__all__ = ["APPROXIMATIONS", "METHODS", "Method", "Prediction", "Spec", "create_method", "parse_methods"]
 
 METHODS = {
     "rag": "rag",
     "rag-topn": "rag_topn",
+    "cot": "cot",
+    "cutoff": "cutoff",
+    "rerank": "rerank",
+    "recomp": "recomp",
+    "longllmlingua": "longllmlingua",
+    "crag": "crag",
+    "self-rag": "self_rag",
+    "self-rag-prompted": "self_rag_prompted",
     "learned-tokens": "learned_tokens",
     "r2ag": "r2ag",
     "r2ag-permuted": "r2ag",
@@ -25,16 +33,26 @@ METHODS = {
     "r2ag+prune": "r2ag",
     "r2ag+top": "r2ag",
     "r2ag+abstain": "r2ag",
+    "r2ag-words": "r2ag_words",
     "raft": "raft",
     "r2ag+raft": "r2ag",
 }
 """Method names and the modules that hold them."""
 
+APPROXIMATIONS = {
+    "cot": "reasons and answers in one generation, within everybody's limit of new tokens",
+    "recomp": "chooses sentences by any encoder; faithful with the authors' fine-tuned one, or with their compressor",
+    "longllmlingua": "the authors' library; the LLM itself gives the perplexities",
+    "crag": "graded by the relevance head or a cross-encoder, and without a web search",
+    "self-rag-prompted": "asks in words for what Self-RAG's trained tokens say",
+}
+"""In what methods differ from the published ones whose names they have; docs/methods.md says more."""
+
 
 def parse_methods(texts: Sequence[str]) -> list[Spec]:
-    """Specifications of the form NAME[:ARGUMENT][=ADAPTER_FOLDER].
+    """Specifications of the form NAME[:ARGUMENT][=FOLDER].
 
-    Results leave out the adapter's folder where the rest tells a method from the others.
+    Results leave out the folder where the rest tells a method from the others.
 
     Raises:
         InputError: there is none, one is named twice, or a name is unknown; lists those there are.

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer with what it cost; `seconds` is the batch's time divided by its size."""
+    """One answer with what it cost.
+
+    `prompt_tokens` and `completion_tokens` are of all prompts that the LLM answered for it; what else a method reads
+    costs `seconds` only, which are the batch's divided by its size.
+    """
 
     text: str
     prompt_tokens: int
@@ -42,7 +46,11 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Spec:
-    """A method as it is asked for: BASE[:ARGUMENT][=ADAPTER_FOLDER], and the name that results give it."""
+    """A method as it is asked for: BASE[:ARGUMENT][=FOLDER], and the name that results give it.
+
+    The folder is an adapter's or, for methods that need another model, that model's; a hub name does as well. For
+    methods that closed LLMs can answer by it is MODEL@URL, a model of an OpenAI-compatible server.
+    """
 
     base: str
     argument: str
@@ -71,7 +79,7 @@ class Spec:
         return int(self.argument)
 
     def share(self) -> float:
-        """The argument as a probability.
+        """The argument as a share: a probability, a cosine.
 
         Raises:
             InputError: it is no number from 0 to 1.
@@ -81,8 +89,13 @@ class Spec:
         except ValueError:
             value = -1.0
         if not 0 <= value <= 1:
-            raise InputError(f"The method {self} needs a probability from 0 to 1, as in {self.base}:0.3.")
+            raise InputError(f"The method {self} needs a number from 0 to 1, as in {self.base}:0.3.")
         return value
+
+    def server(self) -> tuple[str, str] | None:
+        """A server's model and its address, where the folder is MODEL@URL; none where it is a folder."""
+        model, at, url = self.folder.partition("@")
+        return (model, url) if at and url.startswith(("http://", "https://")) else None
 
     def refuse_argument(self) -> None:
         """Raises InputError where an argument was given."""

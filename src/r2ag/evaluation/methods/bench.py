@@ -71,6 +71,17 @@ class Bench:
         return Reader(llm, source.tokenizer, with_template)
 
     @property
+    def describing_encoder(self) -> FeatureEncoder:
+        """The one that described the lists, for methods that encode texts of their own.
+
+        Raises:
+            InputError: it can't be loaded.
+        """
+        if self.encoder is None:
+            self.encoder = _load_encoder(self.main.adapter)
+        return self.encoder
+
+    @property
     def base_llm(self) -> PreTrainedModel:
         """The LLM without any adapter's LoRA."""
         if self._base is None:

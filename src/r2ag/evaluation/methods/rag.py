@@ -1,4 +1,4 @@
-"""`rag`, `rag:FAMILY`: plain RAG, all documents, with a prompt that holds no slots."""
+"""Plain RAG on all documents, with a prompt that holds no slots: `rag`, `rag:FAMILY`, by a server's `rag=MODEL@URL`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
+from r2ag.evaluation.methods.base import Method, Prediction, Spec, to_prediction
 from r2ag.evaluation.methods.bench import Bench
+from r2ag.evaluation.methods.refined import everything
+from r2ag.evaluation.methods.remote import remote
 from r2ag.reader import Reader
 from r2ag.templates import plain_template
 from r2ag.types import RankedList
@@ -54,6 +56,9 @@ def plain_rag(spec: Spec, family: str, bench: Bench, top_n: int | None = None) -
     return Rag(spec.name, bench.plain_reader(template), bench.max_new_tokens, settings, top_n)
 
 
-def create(spec: Spec, bench: Bench) -> Rag:
+def create(spec: Spec, bench: Bench) -> Method:
     """The family named, or the one that training records chose."""
+    if server := spec.server():
+        family = spec.argument or bench.main.adapter.config.plain_prompt
+        return remote(spec, bench, everything, {}, plain_template(family), *server)
     return plain_rag(spec, spec.argument or bench.reader(spec.folder).adapter.config.plain_prompt, bench)

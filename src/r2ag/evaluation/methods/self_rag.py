@@ -1,0 +1,161 @@
+"""`self-rag=MODEL`: Self-RAG (Asai et al., 2023, arXiv 2310.11511) by a checkpoint that writes reflection tokens.
+
+Short-form decoding as the authors' run_short_form.py does it with "always_retrieve" and sequence scores: the LLM
+answers from each document alone, judges the document, its answer's support and its usefulness by reflection tokens, and
+the answer with the best score is given. Faithful, with everybody's limit of new tokens. The checkpoint is another LLM
+than the other methods'; `self-rag-prompted` is for LLMs that lack the tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from r2ag.encoder import weights_digest
+from r2ag.errors import InputError
+from r2ag.evaluation.methods.base import Prediction, Spec
+from r2ag.evaluation.methods.bench import Bench
+from r2ag.prompting import PlainTextTokenizer
+from r2ag.types import Document, RankedList
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+RELEVANCE = {"[Relevant]": 1.0, "[Irrelevant]": 0.0}
+SUPPORT = {"[Fully supported]": 1.0, "[Partially supported]": 0.5, "[No support / Contradictory]": 0.0}
+UTILITY = {"[Utility:1]": -1.0, "[Utility:2]": -0.5, "[Utility:3]": 0.0, "[Utility:4]": 0.5, "[Utility:5]": 1.0}
+FRAME = ("[Retrieval]", "<paragraph>", "</paragraph>")
+UTILITY_WEIGHT = 0.5  # relevance and support count 1
+
+
+@dataclass(frozen=True)
+class Critique:
+    """An answer from one document with its score, and how many tokens it has."""
+
+    text: str
+    score: float
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class SelfRag:
+    """Answers from each document alone and keeps the answer that the LLM itself rates best."""
+
+    name: str
+    llm: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    plain: PlainTextTokenizer
+    max_new_tokens: int
+    settings: Mapping[str, Any]
+
+    def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
+        """One list after another; its documents are one batch."""
+        return [self._answer(ranked) for ranked in lists]
+
+    def _answer(self, ranked: RankedList) -> Prediction:
+        started = time.perf_counter()
+        prompts = [self.prompt(ranked.question, document) for document in ranked.documents]
+        critiques = self.critiques(prompts)
+        best = max(critiques, key=lambda critique: critique.score)
+        return Prediction(
+            text=best.text,
+            prompt_tokens=sum(len(prompt) for prompt in prompts),
+            completion_tokens=sum(critique.completion_tokens for critique in critiques),
+            seconds=time.perf_counter() - started,
+            documents_read=len(ranked),
+        )
+
+    def prompt(self, question: str, document: Document) -> list[int]:
+        """Ids of the authors' prompt; no text can write one of its special tokens."""
+        retrieval, opening, closing = (self._id(token) for token in FRAME)
+        start = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+        asked = self.plain.encode(f"### Instruction:\n{question}\n\n### Response:\n")
+        window = int(getattr(self.llm.config, "max_position_embeddings", 0) or 4096)
+        room = window - self.max_new_tokens - len(asked) - len(FRAME) - len(start)
+        passage = self.plain.encode(f"{document.title}\n{document.text}")[:room]
+        return [*start, *asked, retrieval, opening, *passage, closing]
+
+    @torch.inference_mode()
+    def critiques(self, prompts: Sequence[Sequence[int]]) -> list[Critique]:
+        """Greedy answers to prompts, each with its score."""
+        longest = max(len(prompt) for prompt in prompts)
+        rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        generator: Any = self.llm
+        output = generator.generate(
+            torch.tensor(rows, device=self.llm.device),
+            attention_mask=torch.tensor(mask, device=self.llm.device),
+            do_sample=False,
+            max_new_tokens=self.max_new_tokens,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.eos_token_id,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        log_probabilities = torch.stack(output.logits, dim=1).float().log_softmax(dim=-1)
+        written = output.sequences[:, longest:]
+        return [self.critique(ids, row) for ids, row in zip(written, log_probabilities, strict=True)]
+
+    def critique(self, ids: Tensor, log_probabilities: Tensor) -> Critique:
+        """The score of one answer.
+
+        Args:
+            ids: (length,), with what follows the end of the text.
+            log_probabilities: (length, vocabulary), of each place's next token.
+        """
+        ends = (ids == self.tokenizer.eos_token_id).nonzero()
+        length = int(ends[0]) + 1 if len(ends) else len(ids)
+        tokens = ids[:length].tolist()
+        sequence = log_probabilities[range(length), tokens].mean().exp()
+        relevance = self._expected(log_probabilities[0], RELEVANCE)
+        support = self._judged(tokens, log_probabilities, SUPPORT)
+        utility = self._judged(tokens, log_probabilities, UTILITY)
+        score = float(sequence) + relevance + support + UTILITY_WEIGHT * utility
+        reflections = {self._id(token) for token in (*RELEVANCE, *SUPPORT, *UTILITY, *FRAME)}
+        text = self.tokenizer.decode([token for token in tokens if token not in reflections], skip_special_tokens=True)
+        return Critique(str(text).strip(), score, length)
+
+    def _judged(self, tokens: Sequence[int], log_probabilities: Tensor, values: Mapping[str, float]) -> float:
+        """The judgement at its first token; 0 where the LLM writes none."""
+        ids = {self._id(token) for token in values}
+        place = next((place for place, token in enumerate(tokens) if token in ids), None)
+        return 0.0 if place is None else self._expected(log_probabilities[place], values)
+
+    def _expected(self, log_probabilities: Tensor, values: Mapping[str, float]) -> float:
+        chosen = log_probabilities[[self._id(token) for token in values]].softmax(dim=-1)
+        return float(chosen @ torch.tensor(list(values.values()), device=chosen.device))
+
+    def _id(self, token: str) -> int:
+        return int(self.tokenizer.get_vocab()[token])
+
+
+def create(spec: Spec, bench: Bench) -> SelfRag:
+    """Loads the checkpoint.
+
+    Raises:
+        InputError: none is named, it can't be loaded, or its vocabulary lacks the reflection tokens.
+    """
+    from r2ag.models import load_llm
+
+    spec.refuse_argument()
+    if not spec.folder:
+        raise InputError(
+            f"The method {spec} needs a Self-RAG checkpoint, as {spec.base}=MODEL; for other LLMs there is "
+            "self-rag-prompted."
+        )
+    llm, tokenizer = load_llm(spec.folder)
+    vocabulary = tokenizer.get_vocab()
+    lacking = [token for token in (*RELEVANCE, *SUPPORT, *UTILITY, *FRAME) if token not in vocabulary]
+    if lacking:
+        raise InputError(
+            f"{spec.folder} is no Self-RAG checkpoint: its vocabulary lacks {lacking[0]}; use self-rag-prompted."
+        )
+    settings: dict[str, Any] = {"method": spec.base, "llm": weights_digest(llm), "dtype": str(llm.dtype)}
+    settings["max_new_tokens"] = bench.max_new_tokens
+    plain = PlainTextTokenizer(tokenizer)
+    return SelfRag(spec.name, llm, tokenizer, plain, bench.max_new_tokens, settings)

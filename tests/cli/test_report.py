@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, Tiny
+
+
+@pytest.fixture
+def folder(r2ag: Command, tiny: Tiny, tmp_path: Path) -> Path:
+    output = tmp_path / "figures"
+    models = ["--adapter", tiny.adapter, "--limit", 2, "--max-new-tokens", 2]
+    outcome = r2ag("eval", "--data", tiny.records, *models, "--output", output)
+    assert outcome.status == 0, outcome.err
+    return output
+
+
+def test_a_page_beside_the_results(r2ag: Command, folder: Path) -> None:
+    outcome = r2ag("report", folder)
+    assert outcome.status == 0, outcome.err
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "<title>figures</title>" in page
+    assert "When did the bridge number" in page
+
+
+def test_where_the_llm_looks_in_one_record(r2ag: Command, tiny: Tiny, folder: Path, tmp_path: Path) -> None:
+    import json
+
+    record = json.loads((folder / "records.jsonl").read_text().splitlines()[0])["id"]
+    page = tmp_path / "page.html"
+    options = ["--output", page, "--title", "Ours", "--attention", record, "--adapter", tiny.adapter]
+    outcome = r2ag("report", folder, *options)
+    assert outcome.status == 0, outcome.err
+    assert f"(record {record})" in page.read_text(encoding="utf-8")
+    assert "no record has this id" in r2ag.refused("report", folder, "--attention", "gone", "--output", page)
+
+
+def test_bad_input(r2ag: Command, folder: Path, tmp_path: Path) -> None:
+    assert "r2ag eval --output" in r2ag.refused("report", tmp_path / "gone")
+    assert "--output" in r2ag.refused("report", folder, "--output", tmp_path)
+    (folder / "records.jsonl").unlink()
+    assert "records.jsonl" in r2ag.refused("report", folder)
+    assert not (folder / "report.html").exists()

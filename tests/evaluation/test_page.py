@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from r2ag.errors import InputError
+from r2ag.evaluation.attention import AttentionMap
+from r2ag.evaluation.page import Results, read_results, render
+from r2ag.evaluation.page.plots import heat_map, interval_plot, token_plot
+from r2ag.evaluation.run import run_evaluation
+from r2ag.evaluation.stored import read_stored
+from r2ag.records import write_records
+from r2ag.types import Document, Record
+from tests.evaluation.conftest import Parts
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;<!-- \u2028 ]]>"
+
+
+@pytest.fixture
+def folder(parts: Parts, tmp_path: Path) -> Path:
+    """Results of two methods on three records, one of them hostile in all its parts."""
+    documents = tuple(Document(f"The bridge {i} fell. {HOSTILE}", f"{HOSTILE} {i}", relevant=i == 1) for i in range(3))
+    records = [
+        Record("7", "Which bridge fell?", ("bridge",), documents),
+        Record(f"{HOSTILE}", f"Which {HOSTILE}?", (HOSTILE,), documents),
+        Record("9", "Which?", ("town",), documents[:2]),
+    ]
+    write_records(records, tmp_path / "some.jsonl")
+    output = tmp_path / "figures"
+    run_evaluation(
+        [tmp_path / "some.jsonl"], ["rag", "r2ag"], parts.reader(), parts.encoder, output=output, max_new_tokens=2
+    )
+    return output
+
+
+class Tags(HTMLParser):
+    """Collects elements, and the text of scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, text: str) -> None:
+        if self.names and self.names[-1] == "script" and text.strip():
+            self.scripts.append(text)
+
+
+def test_what_was_read_is_stored_with_each_methods_answer(parts: Parts, folder: Path) -> None:
+    first = read_stored(folder)[0]
+    assert (first.id, first.dataset, first.answers) == ("7", "some", ("bridge",))
+    assert list(first.predictions) == ["rag", "r2ag"]
+    assert {document.relevant for document in first.documents} == {True, False}
+    ranked = parts.encoder.rank("Which bridge fell?", [Document(d.text, d.title) for d in first.documents])
+    assert [d.text for d in ranked.documents] == [d.text for d in first.documents]
+    assessment = parts.reader().assess([ranked])
+    assert [d.relevance_probability for d in first.documents] == pytest.approx(assessment.probabilities[0], abs=1e-5)
+    assert first.documents[2].features["neighbour"] == pytest.approx(float(assessment.features[0, 2, 2]), abs=1e-5)
+    lines = (folder / "predictions-rag.jsonl").read_text().splitlines()
+    assert first.predictions["rag"].text == json.loads(lines[0])["text"]
+
+
+def test_hostile_text_stays_text(folder: Path) -> None:
+    page = render(read_results(folder), HOSTILE)
+    found = Tags(page)
+    assert "img" not in found.names
+    assert found.names.count("script") == 2
+    data = json.loads(found.scripts[0])
+    assert data["records"][1]["question"] == f"Which {HOSTILE}?"
+    assert data["methods"] == ["rag", "r2ag"]
+    assert {p["right"] for record in data["records"] for p in record["predictions"].values()} <= {True, False}
+
+
+def test_nothing_is_loaded_from_anywhere(folder: Path) -> None:
+    page = render(read_results(folder), "figures")
+    found = Tags(page)
+    assert not [name for name, _ in found.attributes if name in ("src", "href")]
+    assert not re.search(r"https?://|url\(|@import", page)
+    policy = next(value for name, value in found.attributes if name == "content" and value and "default-src" in value)
+    assert policy.startswith("default-src 'none'")
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+
+
+def test_the_pages_script_is_the_one_that_its_policy_allows(folder: Path) -> None:
+    import base64
+    import hashlib
+
+    page = render(read_results(folder), "figures")
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+
+
+def test_tables_show_figures_with_intervals(folder: Path) -> None:
+    results = read_results(folder)
+    page = render(results, "figures")
+    acc = results.figures["methods"]["r2ag"]
+    assert f"<td>{acc['acc']:.3f} [{acc['acc_ci95'][0]:.3f}, {acc['acc_ci95'][1]:.3f}]</td>" in page
+    assert "r2ag vs rag" in page
+    assert page.count("<svg") == 3
+
+
+def test_approximations_are_named(folder: Path) -> None:
+    results = read_results(folder)
+    assert "Not quite" not in render(results, "x")
+    figures = {**results.figures, "methods": {"crag=model": results.figures["methods"]["rag"]}}
+    assert "<li>crag: graded by" in render(Results(figures, results.records), "x")
+
+
+def test_plots_are_whole_svg() -> None:
+    methods = {
+        f"method <{number}>": {
+            "acc": 0.1 * number,
+            "acc_ci95": [0.0, 0.15 * number],
+            "f1": 0.2,
+            "f1_ci95": [0.1, 0.3],
+            "prompt_tokens_mean": 900.0,
+        }
+        for number in range(6)
+    }
+    for plot in (interval_plot(methods, "acc", "Acc"), interval_plot(methods, "f1", "F1"), token_plot(methods)):
+        assert len(ElementTree.fromstring(plot).findall(".//circle")) == 6
+    names = ElementTree.fromstring(token_plot(methods)).findall(".//g/text")
+    heights = sorted(float(str(e.get("y"))) for e in names)
+    assert all(later - earlier >= 15 for earlier, later in pairwise(heights))
+    cells = ElementTree.fromstring(heat_map([[0.1, 0.4], [0.0, 0.2]], "to anchors", [True, False]))
+    assert [e.get("fill-opacity") for e in cells.findall("rect")] == ["0.250", "1.000", "0.000", "0.500"]
+    assert "1★" in [e.text for e in cells.findall("text")]
+
+
+def test_nothing_measured_can_be_drawn() -> None:
+    nothing = {"rag": {"acc": 0.0, "acc_ci95": [0.0, 0.0], "prompt_tokens_mean": 0.0}}
+    ElementTree.fromstring(interval_plot(nothing, "acc", "Acc"))
+    ElementTree.fromstring(token_plot(nothing))
+
+
+def test_the_attention_panel(folder: Path) -> None:
+    shown = AttentionMap("7", HOSTILE, (True, False), ((0.1, 0.2),), ((0.3, 0.4),))
+    page = render(read_results(folder), "figures", shown)
+    assert page.count("<svg") == 5
+    assert "img" not in Tags(page).names
+
+
+def test_folders_that_hold_no_results(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no results\.json; make one with: r2ag eval"):
+        read_results(tmp_path)
+    (folder / "predictions-r2ag.jsonl").unlink()
+    with pytest.raises(InputError, match="don't go together"):
+        read_results(folder)
+    (folder / "records.jsonl").unlink()
+    with pytest.raises(InputError, match=r"holds no records\.jsonl.* are not asked for anew"):
+        read_results(folder)
+    for damage in ("{", "[]", '{"methods": 1}', "{}"):
+        (folder / "results.json").write_text(damage)
+        with pytest.raises(InputError):
+            render(read_results(folder), "x")
+
+
+def test_figures_that_lack_something_are_refused(folder: Path) -> None:
+    results = read_results(folder)
+    with pytest.raises(InputError, match="lacks figures"):
+        render(Results({**results.figures, "methods": {"rag": {}}}, results.records), "x")
+    assert replace(results, records=[]).records == []
