@@ -89,10 +89,7 @@ class R2AGModel(nn.Module):
         self, prompts: Sequence[Prompt], anchors: Tensor | None, targets: Sequence[Sequence[int]]
     ) -> Tensor:
         """Mean next-token loss of each target given its prompt (eq. 9's L_LM): fp32, (batch,)."""
-        labels = self._labels(targets)
-        logits = self._target_logits(prompts, anchors, targets)
-        losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
-        return _mean_over_target(losses, labels)
+        return _cross_entropy(self._target_logits(prompts, anchors, targets), self._labels(targets))
 
     def distillation_loss(
         self,
@@ -106,12 +103,21 @@ class R2AGModel(nn.Module):
         KL(teacher ‖ here), averaged over the target's tokens: fp32, (batch,), 0 where the LLM reads the one prompt as
         the other. The teacher is this LLM as it came, without what its LoRA has learned.
         """
+        return self.answer_losses(prompts, anchors, targets, teachers)[1]
+
+    def answer_losses(
+        self,
+        prompts: Sequence[Prompt],
+        anchors: Tensor | None,
+        targets: Sequence[Sequence[int]],
+        teachers: Sequence[Prompt],
+    ) -> tuple[Tensor, Tensor]:
+        """Both of the above, with the prompts read once: two of fp32, (batch,)."""
         labels = self._labels(targets)
         with torch.no_grad(), self._untrained_llm():
-            teacher = self._target_logits(teachers, None, targets).log_softmax(dim=-1)
-        here = self._target_logits(prompts, anchors, targets).log_softmax(dim=-1)
-        losses = F.kl_div(here, teacher, log_target=True, reduction="none").sum(dim=-1)
-        return _mean_over_target(losses.where(labels != IGNORED, 0.0), labels)
+            teacher = self._target_logits(teachers, None, targets)
+        here = self._target_logits(prompts, anchors, targets)
+        return _cross_entropy(here, labels), _divergence(teacher, here, labels)
 
     def _labels(self, targets: Sequence[Sequence[int]]) -> Tensor:
         """Target ids behind padding, (batch, longest target)."""
@@ -143,6 +149,16 @@ def matching_loss(logits: Tensor, relevant: Tensor, mask: Tensor) -> Tensor:
     losses = F.binary_cross_entropy_with_logits(logits, relevant.to(logits.dtype), reduction="none")
     real = mask.to(losses.dtype)
     return (losses * real).sum(dim=-1) / real.sum(dim=-1)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+    return _mean_over_target(losses, labels)
+
+
+def _divergence(teacher: Tensor, here: Tensor, labels: Tensor) -> Tensor:
+    losses = F.kl_div(here.log_softmax(dim=-1), teacher.log_softmax(dim=-1), log_target=True, reduction="none")
+    return _mean_over_target(losses.sum(dim=-1).where(labels != IGNORED, 0.0), labels)
 
 
 def _mean_over_target(losses: Tensor, labels: Tensor) -> Tensor:

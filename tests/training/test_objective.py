@@ -77,17 +77,20 @@ def test_lists_without_a_prompt_train_matching_alone(model):
 
 
 @torch.no_grad()
-def test_with_teachers_the_language_loss_is_the_distance_to_them(model):
+def test_the_language_loss_weighs_targets_and_the_distance_to_teachers(model):
     inputs = batch(True, False, True)
     builder = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
     teachers = [builder.build("Which bridge?", some_documents(1), 400) for _ in LENGTHS]
     inputs["teachers"] = [teachers[0], None, teachers[2]]
-    losses = TrainingModel(model)(**inputs)
     anchors = model.describe(inputs["features"], inputs["mask"]).anchors[[0, 2]]
     prompts, targets = ([inputs[name][row] for row in (0, 2)] for name in ("prompts", "targets"))
     distances = model.distillation_loss(prompts, anchors, targets, [teachers[0], teachers[2]])
-    torch.testing.assert_close(losses["language_loss"], distances.mean())
-    torch.testing.assert_close(losses["loss"], losses["matching_loss"] + distances.sum() / 3)
+    answers = model.language_loss(prompts, anchors, targets)
+    for weights in ({"answers": 0.0, "distillation": 1.0}, {"answers": 1.0, "distillation": 2.0}):
+        losses = TrainingModel(model, **weights)(**inputs)
+        expected = weights["answers"] * answers + weights["distillation"] * distances
+        torch.testing.assert_close(losses["language_loss"], expected.mean())
+        torch.testing.assert_close(losses["loss"], losses["matching_loss"] + expected.sum() / 3)
 
 
 def test_without_any_prompt_the_llm_is_not_read(model, monkeypatch):

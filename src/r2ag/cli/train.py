@@ -106,6 +106,9 @@ def train(
             "or all of those, as probably as from these documents."
         ),
     ] = TrainingTargets.gold,
+    distillation: Annotated[
+        float, typer.Option(min=0.0, help="Weight of saying each word as probably as to the relevant documents alone.")
+    ] = DEFAULT.distillation,
     max_prompt_tokens: Annotated[
         int, typer.Option(min=64, help="Documents are shortened to fit.")
     ] = DEFAULT.max_prompt_tokens,
@@ -159,6 +162,7 @@ def train(
         order=order.value,
         prompt=prompt,
         targets=targets.value,
+        distillation=distillation,
         max_prompt_tokens=max_prompt_tokens,
         fewest_documents=fewest,
         most_documents=most,

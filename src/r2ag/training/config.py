@@ -41,6 +41,9 @@ class TrainingConfig:
     feature_dropout: float = 0.0  # share of lists whose features are replaced by their means
     gold_relevance: float = 0.0  # share of lists whose E^R sees gold labels; falls to none from half-way on
     contrast: float = 0.0  # weight of a margin that makes the answer likelier with its own features than permuted ones
+    distillation: float = (
+        0.0  # weight, beside the targets, of saying each word as probably as to the relevant documents
+    )
     prompt: str = DEFAULT_PLAIN  # the family whose words the prompt has, around the slots
     targets: Targets = "gold"
     max_prompt_tokens: int = 700
@@ -60,6 +63,11 @@ class TrainingConfig:
             raise InputError("held_back must be a share between 0 and 0.9 of the records.")
         if not 1 <= self.fewest_documents <= self.most_documents:
             raise InputError("fewest_documents must be at least 1 and at most most_documents.")
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether what the LLM says to the relevant documents alone is learned from."""
+        return self.targets == "distilled" or self.distillation > 0
 
     @property
     def trains_llm(self) -> bool:

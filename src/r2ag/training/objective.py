@@ -19,12 +19,18 @@ class TrainingModel(nn.Module):
 
     Args:
         contrast: weight of max(0, margin + L_LM(true features) − L_LM(permuted features)); 0 leaves it out.
+        answers: weight of the targets' loss in L_LM.
+        distillation: weight of the distance to what the LLM would say to the teachers, in L_LM too.
     """
 
-    def __init__(self, model: R2AGModel, contrast: float = 0.0) -> None:
+    def __init__(
+        self, model: R2AGModel, contrast: float = 0.0, answers: float = 1.0, distillation: float = 0.0
+    ) -> None:
         super().__init__()
         self.model = model
         self.contrast = contrast
+        self.answers = answers
+        self.distillation = distillation
 
     def forward(
         self,
@@ -40,7 +46,7 @@ class TrainingModel(nn.Module):
 
         `relevant` are the gold labels that L_QDM learns, `relevance` what moves E^R (see R2Former), both (batch, k).
         A record whose prompt is None trains the matching loss alone; `language_loss` is NaN where no record has one.
-        With `teachers`, prompts without slots, the language loss is the distance to what the LLM would say to those.
+        `teachers` are prompts without slots, read only where `distillation` has a weight.
         """
         output = self.model.describe(features, mask, relevance)
         matching = matching_loss(output.logits, relevant.to(output.logits.device), mask.to(output.logits.device)).mean()
@@ -56,6 +62,8 @@ class TrainingModel(nn.Module):
             [prompt for prompt in prompts if prompt is not None],
             [targets[row] for row in rows],
             [teacher for teacher in teachers if teacher is not None],
+            self.answers,
+            self.distillation,
         )
         language = answers.loss(self.model, output.anchors[rows])
         loss = matching + language.sum() / len(prompts)
@@ -68,16 +76,19 @@ class TrainingModel(nn.Module):
 
 @dataclass(frozen=True)
 class _Answers:
-    """What the LLM is to say to a batch's prompts: `targets`, as probably as to `teachers` where there are any."""
+    """What the LLM is to say to a batch's prompts: `targets`, and each word as probably as to `teachers`."""
 
     prompts: Sequence[Prompt]
     targets: Sequence[Sequence[int]]
     teachers: Sequence[Prompt]
+    weight: float
+    distillation: float
 
     def loss(self, model: R2AGModel, anchors: Tensor) -> Tensor:
-        if self.teachers:
-            return model.distillation_loss(self.prompts, anchors, self.targets, self.teachers)
-        return model.language_loss(self.prompts, anchors, self.targets)
+        if not self.distillation:
+            return self.weight * model.language_loss(self.prompts, anchors, self.targets)
+        own, distance = model.answer_losses(self.prompts, anchors, self.targets, self.teachers)
+        return self.weight * own + self.distillation * distance
 
 
 def _rolled(features: Tensor, mask: Tensor) -> Tensor:

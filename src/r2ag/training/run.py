@@ -96,6 +96,8 @@ def train(
         return not builder.build(ranked.question, ranked.documents, config.max_prompt_tokens).shortened
 
     sampler = ListSampler(described["training"], config, max_documents, fits)
+    # Lists without relevant documents teach L_QDM alone: nothing where the relevance is frozen.
+    read = replace(config, without_relevant=0.0) if config.freeze_relevance else config
     names = adapter.config.former.features
     features, mask = list_features([d.ranked for d in described["training"]], parts.encoder.similarity, names)
     _check_known(features[mask], names)
@@ -107,9 +109,7 @@ def train(
         names,
         features[mask].nanmean(dim=0),
         config.max_prompt_tokens,
-        PromptBuilder(parts.tokenizer, plain_template(adapter.config.plain_prompt), 0)
-        if config.targets == "distilled"
-        else None,
+        PromptBuilder(parts.tokenizer, plain_template(adapter.config.plain_prompt), 0) if config.has_teacher else None,
     )
     if not resume and config.method != "learned-tokens":
         train_matching(model, sampler, collator, config)
@@ -121,7 +121,14 @@ def train(
         described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
     )
     held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
-    trainer = _trainer(model, TrainingLists(sampler, config.epochs), held, collator, config, work)
+    trainer = _trainer(
+        model,
+        TrainingLists(ListSampler(described["training"], read, max_documents, fits), config.epochs),
+        held,
+        collator,
+        config,
+        work,
+    )
     trainer.train(resume_from_checkpoint=_last_checkpoint(work) if resume else None)
     model.eval()
     calibration = calibrate(adapter, described["calibration"], described["threshold"], _fitted_on(records, split))
@@ -202,7 +209,12 @@ def _trainer(
 ) -> R2AGTrainer:
     from transformers import EarlyStoppingCallback
 
-    wrapped = TrainingModel(model, config.contrast)
+    wrapped = TrainingModel(
+        model,
+        config.contrast,
+        answers=float(config.targets != "distilled"),
+        distillation=config.distillation or float(config.targets == "distilled"),
+    )
     steps = max(1, len(lists) // config.batch_size)
     every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
     options: dict[str, Any] = {
