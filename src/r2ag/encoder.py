@@ -7,7 +7,8 @@ LoRA is merged at load, so that encoding costs what the plain model costs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -113,6 +114,11 @@ class FeatureEncoder:
         """Tokens of a text, without the special ones that the encoder adds."""
         tokens = self.model.tokenizer(_encodable(text), add_special_tokens=False, verbose=False)
         return len(tokens["input_ids"])
+
+    def token_counter(self) -> Callable[[str], int]:
+        """A `count_tokens` for another thread than the one that encodes: a tokenizer serves one thread at a time."""
+        tokenizer = deepcopy(self.model.tokenizer)
+        return lambda text: len(tokenizer(_encodable(text), add_special_tokens=False, verbose=False)["input_ids"])
 
     def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
         """Vectors of questions: float32, shape (len(queries), dimension)."""

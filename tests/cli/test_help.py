@@ -18,6 +18,7 @@ COMMANDS = (
     ("eval",),
     ("info",),
     ("index",),
+    ("serve",),
     *(("store", name) for name in ("info", "check", "compact", "remove")),
     *(("data", name) for name in ("convert", "stats", "mine")),
 )
