@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from r2ag.conversation import Exchange, FollowUp
+from r2ag.server.service import Service
 from r2ag.types import NOTHING_FOUND, Document
 from tests.server.conftest import QUESTION, Running, running
 from tests.test_pipeline import new_pipeline
@@ -17,7 +18,8 @@ USER = [{"role": "user", "content": QUESTION}]
 
 
 def chat(server: Running, messages: list[dict[str, Any]] | None = None, **options: Any) -> Any:
-    return server.openai().chat.completions.create(model="r2ag", messages=messages or USER, **options)
+    asked = USER if messages is None else messages
+    return server.openai().chat.completions.create(model="r2ag", messages=asked, **options)
 
 
 def refused(server: Running, **options: Any) -> openai.BadRequestError:
@@ -124,8 +126,6 @@ def test_a_follow_up_is_made_to_stand_alone(server: Running) -> None:
 def test_what_nothing_is_found_for_is_said_in_words() -> None:
     pipeline = new_pipeline(threshold=1.1)
     pipeline.add(some_documents(3))
-    from r2ag.server.service import Service
-
     with running(Service.of(pipeline)) as server:
         response = chat(server)
         assert response.choices[0].message.content == NOTHING_FOUND

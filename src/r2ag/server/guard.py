@@ -18,6 +18,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = ("/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
 WRITE_PATH = "/v1/documents"
 MULTIPART_BYTES = 10_000  # what a form takes besides its file
+# What was not read of a body would otherwise be read on, however long it is.
+_CLOSE = {"Connection": "close"}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -45,6 +47,7 @@ class Guard:
         try:
             self._check(scope)
         except ApiError as error:
+            error.headers |= _CLOSE
             await error_response(error)(scope, receive, send)
             return
         await self.app(scope, self._bounded(receive, self._most_bytes(scope)), send)
@@ -100,10 +103,11 @@ class Guard:
                 async with asyncio.timeout_at(ends):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, f"The request did not arrive within {self.limits.body_s:g} seconds.") from None
+                sentence = f"The request did not arrive within {self.limits.body_s:g} seconds."
+                raise HTTPException(408, sentence, _CLOSE) from None
             received += len(message.get("body", b""))
             if received > most_bytes:
-                raise HTTPException(413, _too_large(most_bytes))
+                raise HTTPException(413, _too_large(most_bytes), _CLOSE)
             is_whole = message["type"] == "http.request" and not message.get("more_body", False)
             return message
 

@@ -10,16 +10,19 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from r2ag.corpus.formats import why_not_read
 from r2ag.encoder import TextEncoder
+from r2ag.errors import InputError
 from r2ag.files import write_whole
 from r2ag.server.errors import ApiError
-from r2ag.store import Store, StoredFile, index_files, remove_files
+from r2ag.store import Snapshot, Store, StoredFile, index_files, remove_files
 
 UPLOADS = "uploads"
 MAX_NAME_BYTES = 200
@@ -68,7 +71,7 @@ class Library:
 
     def entries(self) -> list[Entry]:
         """All documents, by id."""
-        with self._store.snapshot() as snapshot:
+        with self._snapshot() as snapshot:
             stored = {entry.id: entry for entry in map(_entry, snapshot.files().values())}
         return [entry for _, entry in sorted((stored | self._uploads).items())]
 
@@ -87,7 +90,7 @@ class Library:
 
     def is_empty(self) -> bool:
         """Whether there is nothing to search."""
-        with self._store.snapshot() as snapshot:
+        with self._snapshot() as snapshot:
             return not len(snapshot)
 
     def add(self, name: str, content: bytes) -> Entry:
@@ -115,7 +118,7 @@ class Library:
             ApiError: there is none of this id.
         """
         entry = self.entry(id_)
-        with self._store.snapshot() as snapshot:
+        with self._snapshot() as snapshot:
             source = next((source for source in snapshot.files() if document_id(source) == id_), None)
         path = self._folder / entry.name
         if document_id(str(path)) == id_:
@@ -124,6 +127,16 @@ class Library:
         self._uploads.pop(id_, None)
         assert source is not None
         return self._work.submit(self._forget, Path(source))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
+        """The store's; what is wrong with it is told to the log, for it names folders of this machine."""
+        try:
+            with self._store.snapshot() as snapshot:
+                yield snapshot
+        except InputError as error:
+            logger.error("The store could not be read.", extra={"fields": {"reason": str(error)}})
+            raise ApiError(503, "The documents can't be read now; the server's log says why.") from None
 
     def _index(self, path: Path, entry: Entry | None) -> None:
         try:
