@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the server's own OpenAPI: no failure, and no response but those described."""
+"""Requests that schemathesis makes up from the server's own OpenAPI: none fails, each is answered as described."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.server.conftest import Running
 
-OPERATIONS = 12
+OPERATIONS = 13
 
 
 def not_a_server_error(context: object, response: schemathesis.Response, case: schemathesis.Case) -> None:
@@ -33,18 +33,18 @@ def test_whatever_is_sent_is_answered_as_described(store_server: Running, mode: 
     assert len(operations) == OPERATIONS
     sent = set()
     for operation in operations:
-        if mode is GenerationMode.NEGATIVE and not (operation.body or list(operation.iter_parameters())):
+        if mode is GenerationMode.NEGATIVE and not operation.body:  # any text is a valid id
             continue
 
-        @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
             response = case.call_and_validate(base_url=store_server.url, checks=CHECKS, timeout=120)
             sent.add((operation.label, response.status_code))  # noqa: B023 - called at once
 
         check()
-    expected = 200 if mode is GenerationMode.POSITIVE else 400
-    assert ("POST /v1/completions", expected) in sent or mode is GenerationMode.POSITIVE
+    if mode is GenerationMode.NEGATIVE:
+        assert {status for label, status in sent if label == "POST /v1/completions"} >= {400}
 
 
 def test_the_documentation_loads_nothing_from_elsewhere(server: Running) -> None:
