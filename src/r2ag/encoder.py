@@ -157,7 +157,7 @@ class FeatureEncoder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         encode = self.model.encode_query if is_query else self.model.encode_document
         vectors = encode(
-            [_encodable(text) for text in texts],
+            [_legible(text) for text in texts],
             normalize_embeddings=self.similarity == "cosine",
             show_progress_bar=progress,
         )
@@ -175,6 +175,12 @@ def rank_by_similarity(ranked: RankedList) -> RankedList:
 def _encodable(text: str) -> str:
     """Tokenizers refuse lone surrogates; they become the replacement character."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _legible(text: str) -> str:
+    """Control characters alone leave no token, which models whose tokenizer adds none of its own can't read."""
+    clean = _encodable(text)
+    return clean if any(letter.isprintable() and not letter.isspace() for letter in clean) else "?"
 
 
 def _merge_lora(model: SentenceTransformer, folder: Path) -> None:

@@ -74,3 +74,10 @@ def test_models(server: Running) -> None:
     assert client.retrieve("r2ag").owned_by == "r2ag"
     with pytest.raises(openai.NotFoundError):
         client.retrieve("gpt-9")
+
+
+@pytest.mark.parametrize("nothing", ["\u0005", " ", "\u00ad\n"])
+def test_text_without_a_letter_is_no_failure(server: Running, nothing: str) -> None:
+    response = server.http().post("/v1/rerank", json={"query": QUESTION, "documents": [nothing, "The bridge."]})
+    assert response.status_code == 200
+    assert server.openai().embeddings.create(model="r2ag-encoder", input=nothing).data[0].embedding
