@@ -21,6 +21,19 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Assessed:
+    """A question with what was found, how relevant that is, and which of it is worth reading.
+
+    assessment: of the one list; None where nothing was found. keep: indices of the documents to read, in their order;
+    none means that there is no answer.
+    """
+
+    found: Question
+    assessment: Assessment | None
+    keep: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Answers:
     """Answers by one adapter; `retriever` is the name of the encoder that describes the documents."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
-from r2ag.prompting import PromptTemplate
+from r2ag.prompting import Prompt, PromptTemplate
 
 if TYPE_CHECKING:
     from r2ag.reader import Reader
@@ -103,6 +103,53 @@ while who whom whose why will with would you your
 _FUNCTION_WORDS = frozenset(_GRAMMAR.split())
 
 
+@dataclass(frozen=True)
+class FollowUp:
+    """A question that doesn't stand alone, with what was asked before it."""
+
+    question: str
+    before: Exchange
+
+    @classmethod
+    def of(cls, question: str, history: Sequence[Exchange]) -> FollowUp | None:
+        """None where the question plainly stands alone.
+
+        Args:
+            history: what was asked and answered before, the latest last.
+        """
+        if not history or not needs_more(question):
+            return None
+        return cls(question, Exchange(_topic(history), history[-1].answer))
+
+    def prompt(self, reader: Reader) -> Prompt | None:
+        """What the LLM goes on from, up to REWRITE.stop, with at most NEW_TOKENS; None where it has no chance.
+
+        The words before the one that refers are given, since a small LLM loses its way without them. With no content
+        of its own ("Why?") or no word to replace ("And the Danube?") it only makes things up.
+        """
+        if not (_content(self.question) and _REFERRING.search(self.question)):
+            return None
+        builder = reader.builder_for(REWRITE)
+        try:
+            return reader.prompt(
+                _conversation(self.before, self.question, self._opening), (), NEW_TOKENS, builder=builder
+            )
+        except InputError:  # the conversation is too long for it
+            return None
+
+    def settled(self, written: str) -> str:
+        """The question that stands alone: with what the LLM wrote if that is sound, else joined to the one before."""
+        rewritten = f"{self._opening} {written}".strip()
+        if written and is_sound(rewritten, self.question, self.before):
+            return rewritten
+        return f"{self.before.question} {self.question}"
+
+    @property
+    def _opening(self) -> str:
+        reference = _REFERRING.search(self.question)
+        return self.question[: reference.start()].strip() if reference else ""
+
+
 def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> str:
     """A follow-up as a question that needs no conversation: as it is where it plainly stands alone, else rewritten by
     the reader's LLM, else joined to the question before.
@@ -110,15 +157,14 @@ def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> s
     Args:
         history: what was asked and answered before, the latest last.
     """
-    if not history or not needs_more(question):
+    follow_up = FollowUp.of(question, history)
+    if follow_up is None:
         return question
-    before = Exchange(_topic(history), history[-1].answer)
-    # With no content of its own ("Why?") or no word to replace ("And the Danube?") a small LLM only makes things up.
-    if _content(question) and _REFERRING.search(question):
-        rewritten = _rewrite(reader, before, question)
-        if is_sound(rewritten, question, before):
-            return rewritten
-    return f"{before.question} {question}"
+    prompt = follow_up.prompt(reader)
+    if prompt is None:
+        return follow_up.settled("")
+    (generation,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
+    return follow_up.settled(generation.text)
 
 
 def _topic(history: Sequence[Exchange]) -> str:
@@ -142,22 +188,6 @@ def is_sound(rewritten: str, question: str, before: Exchange) -> bool:
     said, own = _content(rewritten), _content(question)
     known = _content(before.question) | _content(before.answer)
     return rewritten.endswith("?") and not needs_more(rewritten) and own <= said <= own | known and bool(said - own)
-
-
-def _rewrite(reader: Reader, before: Exchange, question: str) -> str:
-    """The question as the LLM writes it again; nothing where the conversation is too long for it.
-
-    The words before the one that refers are given, since a small LLM loses its way without them.
-    """
-    reference = _REFERRING.search(question)
-    opening = question[: reference.start()].strip() if reference else ""
-    builder = reader.builder_for(REWRITE)
-    try:
-        prompt = reader.prompt(_conversation(before, question, opening), (), NEW_TOKENS, builder=builder)
-    except InputError:
-        return ""
-    (generation,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
-    return f"{opening} {generation.text}".strip()
 
 
 def _words(text: str) -> list[str]:

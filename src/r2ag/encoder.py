@@ -7,7 +7,8 @@ LoRA is merged at load, so that encoding costs what the plain model costs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -111,6 +112,11 @@ class FeatureEncoder:
         tokens = self.model.tokenizer(_encodable(text), add_special_tokens=False, verbose=False)
         return len(tokens["input_ids"])
 
+    def token_counter(self) -> Callable[[str], int]:
+        """A `count_tokens` for another thread than the one that encodes: a tokenizer serves one thread at a time."""
+        tokenizer = deepcopy(self.model.tokenizer)
+        return lambda text: len(tokenizer(_encodable(text), add_special_tokens=False, verbose=False)["input_ids"])
+
     def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
         """Vectors of questions: float32, shape (len(queries), dimension)."""
         return self._encode(queries, is_query=True)
@@ -148,7 +154,7 @@ class FeatureEncoder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         encode = self.model.encode_query if is_query else self.model.encode_document
         vectors = encode(
-            [_encodable(text) for text in texts],
+            [_legible(text) for text in texts],
             normalize_embeddings=self.similarity == "cosine",
             show_progress_bar=progress,
         )
@@ -175,6 +181,12 @@ def rank_by_similarity(ranked: RankedList) -> RankedList:
 def _encodable(text: str) -> str:
     """Tokenizers refuse lone surrogates; they become the replacement character."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _legible(text: str) -> str:
+    """Control characters alone leave no token, which models whose tokenizer adds none of its own can't read."""
+    clean = _encodable(text)
+    return clean if any(letter.isprintable() and not letter.isspace() for letter in clean) else "?"
 
 
 def _merge_lora(model: SentenceTransformer, folder: Path) -> None:

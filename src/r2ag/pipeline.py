@@ -18,13 +18,13 @@ import numpy as np
 
 from r2ag import streaming
 from r2ag.adapter import Adapter
-from r2ag.answers import Answers, Question
+from r2ag.answers import Answers, Assessed, Question
 from r2ag.calibration import keep_relevant
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
-from r2ag.reader import Reader
+from r2ag.reader import Reader, Reading
 from r2ag.templates import plain_template
 from r2ag.types import Answer, Document, RankedList
 
@@ -191,21 +191,39 @@ class Pipeline:
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
         """Answers from what `find` found; the options are those of `ask`."""
-        if not len(found.ranked):
-            return self._answers.of_nothing(found)
         with self._turn:
-            assessment = self.reader.assess([found.ranked])
-            probabilities = assessment.probabilities[0]
-            calibration = self.reader.adapter.config.calibration
-            if abstain and max(probabilities) < calibration.threshold:
-                return self._answers.of_reading(found, assessment, (), None)
-            count = len(found.ranked)
-            keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else list(range(count))
+            assessed = self.assess(found, abstain=abstain, prune=prune)
+            if not assessed.keep:
+                return self.finish(assessed, None)
             turns = [*([Turn("system", system)] if system else []), *history]
             reading = self.reader.read(
-                [found.ranked], assessment, max_new_tokens, keep=[keep], history=turns, on_text=on_text
+                [found.ranked],
+                assessed.assessment,
+                max_new_tokens,
+                keep=[assessed.keep],
+                history=turns,
+                on_text=on_text,
             )[0]
-            return self._answers.of_reading(found, assessment, keep, reading)
+            return self.finish(assessed, reading)
+
+    def assess(self, found: Question, *, abstain: bool = True, prune: bool = True) -> Assessed:
+        """What is worth reading of what `find` found; the options are those of `ask`. The first half of `answer`."""
+        if not len(found.ranked):
+            return Assessed(found, None, ())
+        with self._turn:
+            assessment = self.reader.assess([found.ranked])
+        probabilities = assessment.probabilities[0]
+        calibration = self.reader.adapter.config.calibration
+        if abstain and max(probabilities) < calibration.threshold:
+            return Assessed(found, assessment, ())
+        keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else range(len(found.ranked))
+        return Assessed(found, assessment, tuple(keep))
+
+    def finish(self, assessed: Assessed, reading: Reading | None) -> Answer:
+        """The Answer, from what the LLM wrote; None where it was not asked. The second half of `answer`."""
+        if assessed.assessment is None:
+            return self._answers.of_nothing(assessed.found)
+        return self._answers.of_reading(assessed.found, assessed.assessment, assessed.keep, reading)
 
     def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""

@@ -124,6 +124,27 @@ class Reader:
             stacked = torch.nn.utils.rnn.pad_sequence(list(anchors), batch_first=True)
         return self.model.embed(prompts, stacked)
 
+    def mix(
+        self,
+        lists: Sequence[RankedList],
+        assessment: Assessment | None,
+        max_new_tokens: int,
+        keep: Sequence[Sequence[int]] | None = None,
+        template: PromptTemplate | None = None,
+        history: Sequence[Turn] = (),
+    ) -> tuple[list[Prompt], MixedEmbeddings]:
+        """Step 3: the prompts of a batch of lists, and their embeddings; the arguments are those of `read`."""
+        kept = keep if keep is not None else [range(len(ranked)) for ranked in lists]
+        builder = self.builder if template is None else self.builder_for(template)
+        prompts = [
+            self.prompt(ranked.question, [ranked.documents[i] for i in indices], max_new_tokens, history, builder)
+            for ranked, indices in zip(lists, kept, strict=True)
+        ]
+        anchors = None
+        if assessment is not None and builder.template.has_slots:
+            anchors = [row[list(indices)] for row, indices in zip(assessment.anchors, kept, strict=True)]
+        return prompts, self.embed(prompts, anchors)
+
     def read(
         self,
         lists: Sequence[RankedList],
@@ -142,17 +163,9 @@ class Reader:
                 anchors always come from the whole list.
             template: another prompt than the adapter's.
         """
-        kept = keep if keep is not None else [range(len(ranked)) for ranked in lists]
-        builder = self.builder if template is None else self.builder_for(template)
-        prompts = [
-            self.prompt(ranked.question, [ranked.documents[i] for i in indices], max_new_tokens, history, builder)
-            for ranked, indices in zip(lists, kept, strict=True)
-        ]
-        anchors = None
-        if assessment is not None and builder.template.has_slots:
-            anchors = [row[list(indices)] for row, indices in zip(assessment.anchors, kept, strict=True)]
-        mixed = self.embed(prompts, anchors)
-        generations = self.engine.generate(mixed, max_new_tokens, on_text, builder.template.stop)
+        prompts, mixed = self.mix(lists, assessment, max_new_tokens, keep, template, history)
+        stop = (template or self.builder.template).stop
+        generations = self.engine.generate(mixed, max_new_tokens, on_text, stop)
         return [Reading(generation, prompt) for generation, prompt in zip(generations, prompts, strict=True)]
 
     def _check_lengths(self, lists: Sequence[RankedList]) -> None:

@@ -19,6 +19,7 @@ COMMANDS = (
     ("report",),
     ("info",),
     ("index",),
+    ("serve",),
     *(("store", name) for name in ("info", "check", "compact", "remove")),
     *(("data", name) for name in ("convert", "stats", "mine", "make", "from-logs")),
 )

@@ -31,6 +31,7 @@ from r2ag.cli.index import index
 from r2ag.cli.info import info
 from r2ag.cli.output import clean, survive_any_text
 from r2ag.cli.report import report
+from r2ag.cli.serve import serve
 from r2ag.cli.settings import use_settings
 from r2ag.cli.train import train
 from r2ag.cli.train_encoder import train_encoder
@@ -93,6 +94,13 @@ _command("check", store.check, "r2ag store check my-store", group=stores)
 _command("compact", store.compact, "r2ag store compact my-store", group=stores)
 _command("remove", store.remove, "r2ag store remove my-store notes/old.md", group=stores)
 app.add_typer(stores, name="store")
+_command(
+    "serve",
+    serve,
+    "r2ag serve --docs notes/",
+    "r2ag serve --store my-store --port 8080",
+    "r2ag serve --store my-store --host 0.0.0.0 --allow-host r2ag.example.org --keys keys.txt",
+)
 _command(
     "train",
     train,

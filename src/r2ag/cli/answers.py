@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from r2ag.cli.documents import short_sources
 from r2ag.cli.output import clean
+from r2ag.types import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from r2ag.answers import Question
     from r2ag.explain import Explanation
     from r2ag.pipeline import Pipeline
     from r2ag.types import Answer
-
-NOTHING_FOUND = "Nothing relevant was found in these documents."
 
 
 @dataclass(frozen=True)

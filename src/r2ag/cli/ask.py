@@ -12,11 +12,11 @@ import typer
 
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
+from r2ag.cli.memory import read_into_memory
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
 from r2ag.cli.settings import is_typed
-from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
@@ -184,42 +184,20 @@ def _document_fields(document: ScoredDocument) -> dict[str, Any]:
 
 
 def _from_files(docs: Sequence[Path], more: Sequence[Path], search: StoreSearch) -> Callable[[Pipeline], None]:
-    """Reads the files at once, since what is wrong with them should be said before the models load."""
-    from r2ag.corpus import Skipped, chunk, read_sources
-
     if not docs:
         raise typer.BadParameter("Give the documents with --docs PATH… or --store DIR.")
     if search != StoreSearch():
         raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
-    skipped = list[Skipped]()
-    files = read_sources([*docs, *_paths(more)], skipped.append)
-    tell_skipped(skipped, files)
-
-    def fill(pipeline: Pipeline) -> None:
-        encoder = pipeline.encoder
-        documents = [
-            document for file in files for document in chunk(file, encoder.count_tokens, encoder.passage_tokens)
-        ]
-        note(f"Encoding {len(documents)} passages …")
-        pipeline.add(documents)
-
-    return fill
+    return read_into_memory(docs, more)
 
 
 def _from_store(
     folder: Path, docs: Sequence[Path] | None, more: Sequence[Path] | None, search: StoreSearch
 ) -> Callable[[Pipeline], None]:
-    """Opens the store and reads the condition at once, as above."""
+    """Opens the store and reads the condition at once, as files are read."""
     if docs:
         raise InputError("--docs and --store can't go together; add the files to the store with r2ag index.")
     if more:
         raise InputError(f"--store takes one folder and {more[0]} follows it; is it part of the question? Quote that.")
     store = search.open(folder)
     return lambda pipeline: pipeline.use(search.finder_over(store, pipeline.encoder))
-
-
-def _paths(more: Sequence[Path]) -> Sequence[Path]:
-    for path in more:
-        if not path.exists():
-            raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
-    return more

@@ -22,6 +22,11 @@ def need_ranking() -> None:
     _need("Measuring a ranking", "eval", "ir_measures")
 
 
+def need_server() -> None:
+    """Raises InputError where the packages of the extra `serve` are missing."""
+    _need("The server", "serve", "fastapi_offline", "prometheus_client", "python_multipart", "uvicorn")
+
+
 def _need(what: str, extra: str, *packages: str) -> None:
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from r2ag.cli.index import open_encoder
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder, TextEncoder
+    from r2ag.encoder import TextEncoder
     from r2ag.retrieval import Finder
     from r2ag.store import Store
 
@@ -45,7 +45,7 @@ class StoreSearch:
             parse_where(self.where)
         return Store.open(folder)
 
-    def finder_over(self, store: Store, adapters_encoder: FeatureEncoder) -> Finder:
+    def finder_over(self, store: Store, adapters_encoder: TextEncoder) -> Finder:
         """The finder; a store that the adapter's encoder did not make needs its own, or no vectors at all.
 
         Raises:
@@ -58,14 +58,19 @@ class StoreSearch:
             finder = BM25Finder(store)
         else:
             kind = DenseFinder if self.finder is FinderName.DENSE else HybridFinder
-            finder = kind(store, self._encoder(adapters_encoder))
+            finder = kind(store, self.store_encoder(adapters_encoder))
         if self.reranker is None:
             return finder
         from r2ag.retrieval.rerank import RerankedFinder, load_cross_encoder
 
         return RerankedFinder(finder, load_cross_encoder(self.reranker))
 
-    def _encoder(self, adapters_encoder: FeatureEncoder) -> TextEncoder:
+    def store_encoder(self, adapters_encoder: TextEncoder) -> TextEncoder:
+        """The encoder whose vectors the store holds.
+
+        Raises:
+            InputError: it can't be had.
+        """
         if self.encoder is None and self.embeddings_url is None:
             return adapters_encoder
         return open_encoder(None, None, self.encoder, self.embeddings_url)

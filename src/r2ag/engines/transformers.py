@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Generation:
-    """One answer: its text, how many tokens, and how long reading the prompt and writing took (milliseconds)."""
+    """One answer: its text, how many tokens, and how long reading the prompt and writing took (milliseconds).
+
+    `is_whole` is False where the limit of new tokens cut it off.
+    """
 
     text: str
     completion_tokens: int
     prefill_ms: float
     decode_ms: float
+    is_whole: bool = True
 
 
 class TransformersEngine:
@@ -60,6 +64,7 @@ class TransformersEngine:
                 completion_tokens=len(row),
                 prefill_ms=(first - started) * 1000,
                 decode_ms=(ended - first) * 1000,
+                is_whole=len(row) < max_new_tokens,
             )
             for row in (self._until_stop(sequence) for sequence in ids.tolist())
         ]

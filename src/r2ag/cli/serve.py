@@ -1,0 +1,144 @@
+"""`r2ag serve`: an OpenAI-compatible server over documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from r2ag.cli.memory import read_into_memory
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
+from r2ag.cli.output import libraries_to_stderr, note
+from r2ag.cli.requirements import need_server
+from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.errors import InputError
+
+if TYPE_CHECKING:
+    from r2ag.pipeline import Pipeline
+    from r2ag.server.limits import Limits
+    from r2ag.server.service import Service
+
+
+def serve(
+    docs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--docs",
+            metavar="PATH…",
+            help="Files, folders or patterns to answer from; more may follow, or repeat --docs.",
+            show_default=False,
+        ),
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", metavar="DIR", help="A store instead, where documents can be added.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys",
+            metavar="FILE",
+            help="API keys, a line each: `read KEY` or `write KEY`. More may stand in R2AG_READ_KEYS and "
+            "R2AG_WRITE_KEYS, with commas between.",
+            show_default="none",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="A further name the server goes by; repeatable.", show_default="none"
+        ),
+    ] = None,
+    finder: Annotated[
+        FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
+    ] = FinderName.DENSE,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            "--reranker",
+            metavar="MODEL",
+            help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
+            show_default="none",
+        ),
+    ] = None,
+    encoder: EncoderName = None,
+    embeddings_url: EmbeddingsUrl = None,
+    llm: Llm = None,
+    retriever: Retriever = None,
+    adapter: AdapterName = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Answers that are written side by side.")] = 8,
+    queue: Annotated[int, typer.Option("--queue", min=0, help="Requests that may wait; more are refused.")] = 32,
+    deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that an answer may take.")] = 120.0,
+    log_text: Annotated[bool, typer.Option("--log-text", help="Log questions and answers, too.")] = False,
+) -> None:
+    """Serve answers to OpenAI clients at http://127.0.0.1:8000/v1, with the model name r2ag.
+
+    /docs shows all addresses: chat, completions, rerank, embeddings, documents. Only this machine may ask unless
+    --host says otherwise, which needs API keys. SIGTERM or Ctrl-C ends the server when running answers are done.
+    """
+    need_server()
+    from r2ag.server.app import create_app
+    from r2ag.server.keys import load_keys
+    from r2ag.server.limits import Limits
+    from r2ag.server.run import bind, check_exposure, names_of, run
+
+    known = load_keys(keys, os.environ)
+    check_exposure(host, known)
+    limits = Limits(batch=batch, queue=queue, deadline_s=deadline)
+    search = StoreSearch(None, finder, reranker, encoder, embeddings_url)
+    if (docs is None) == (store is None):
+        raise InputError("r2ag serve takes either --docs or --store; name one of them.")
+    if store is not None and more:
+        raise InputError(f"--store takes one folder and {more[0]} follows it; name one folder.")
+    if docs is not None and search != StoreSearch():
+        raise InputError("--finder, --reranker, --encoder and --embeddings-url need --store DIR.")
+    with bind(host, port) as listening, libraries_to_stderr():
+        open_service = _of_files(docs or [], more or []) if store is None else _of_store(store, search)
+        note("Loading the models …")
+        from r2ag.pipeline import Pipeline
+
+        service = open_service(Pipeline.from_pretrained(adapter, llm, retriever), limits, log_text)
+        app = create_app(service, known, names_of(host, allow_host or []))
+        note(f"Serving at http://{_address(host)}:{listening.getsockname()[1]}/v1")
+        run(app, listening, limits)
+
+
+OpenService = Callable[["Pipeline", "Limits", bool], "Service"]
+
+
+def _of_files(docs: list[Path], more: list[Path]) -> OpenService:
+    fill = read_into_memory(docs, more)
+
+    def open_service(pipeline: Pipeline, limits: Limits, log_text: bool) -> Service:
+        from r2ag.server.service import Service
+
+        fill(pipeline)
+        return Service.of(pipeline, limits=limits, log_text=log_text)
+
+    return open_service
+
+
+def _of_store(folder: Path, search: StoreSearch) -> OpenService:
+    def open_service(pipeline: Pipeline, limits: Limits, log_text: bool) -> Service:
+        from r2ag.server.service import Service
+        from r2ag.store import Store
+
+        encoder = search.store_encoder(pipeline.encoder)
+        store = Store.create(folder, encoder)
+        pipeline.use(replace(search, encoder=None, embeddings_url=None).finder_over(store, encoder))
+        return Service.of(pipeline, store, encoder, limits, log_text)
+
+    return open_service
+
+
+def _address(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,135 @@
+"""One answer while it is written: tokens become text, piece by piece, until it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
+
+from r2ag.engines.transformers import Generation
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+LEAST_TEMPERATURE = 1e-3  # below it scores overflow, and nothing but the likeliest token could be drawn
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is written.
+
+    At temperature 0, or nearly so, the likeliest token is taken, else one is drawn among those that make up `top_p` of
+    the probability. The same `seed` draws the same again from the same probabilities. Each text of `stop` ends the
+    answer and is no part of it.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Writing:
+    """One row of a batch.
+
+    Args:
+        stop_tokens: end the answer, and are no part of it.
+        on_text: called with each piece of text; never half a character, never what may become a stop text.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        tokenizer: PreTrainedTokenizerFast,
+        stop_tokens: Sequence[int],
+        on_text: Callable[[str], None] = lambda piece: None,
+    ) -> None:
+        self.sampling = sampling
+        self.has_ended = False
+        self._tokenizer = tokenizer
+        self._stop_tokens = frozenset(stop_tokens)
+        self._on_text = on_text
+        self._ids: list[int] = []
+        self._text = ""
+        self._handed_on = 0
+        self._is_whole = False
+        self._generator: torch.Generator | None = None
+        self._started = time.perf_counter()
+        self._first = self._ended = 0.0
+
+    @property
+    def last_token(self) -> int:
+        """What was written last."""
+        return self._ids[-1]
+
+    def choose(self, logits: Tensor) -> int:
+        """The next token, from its logits, (vocabulary,)."""
+        if self.sampling.temperature < LEAST_TEMPERATURE:
+            return int(logits.argmax())
+        scores = logits.float()[None]
+        no_ids = torch.empty(1, 0, dtype=torch.long, device=logits.device)
+        scores = TemperatureLogitsWarper(self.sampling.temperature)(no_ids, scores)
+        scores = TopPLogitsWarper(self.sampling.top_p)(no_ids, scores)
+        return int(torch.multinomial(scores[0].softmax(dim=-1), 1, generator=self._draws(logits.device)))
+
+    def take(self, token: int) -> None:
+        """Adds a token to the answer, and ends it where that is due."""
+        self._first = self._first or time.perf_counter()
+        if token in self._stop_tokens:
+            self._end(is_whole=True)
+            return
+        self._ids.append(token)
+        text = str(self._tokenizer.decode(self._ids, skip_special_tokens=True)).lstrip()
+        stops = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
+        self._text = text[: min(stops)] if stops else text
+        if stops or len(self._ids) >= self.sampling.max_new_tokens:
+            self._end(is_whole=bool(stops))
+        else:
+            self._hand_on(self._text[: len(self._text) - self._undecided()].rstrip())
+
+    def generation(self) -> Generation:
+        """The answer, which has ended."""
+        return Generation(
+            text=self._text.rstrip(),
+            completion_tokens=len(self._ids),
+            prefill_ms=(self._first - self._started) * 1000,
+            decode_ms=(self._ended - self._first) * 1000,
+            is_whole=self._is_whole,
+        )
+
+    def _draws(self, device: torch.device) -> torch.Generator:
+        if self._generator is None:
+            self._generator = torch.Generator(device)
+            if self.sampling.seed is None:
+                self._generator.seed()
+            else:
+                self._generator.manual_seed(self.sampling.seed)
+        return self._generator
+
+    def _undecided(self) -> int:
+        """How many characters at the end may be half a character or the beginning of a stop text."""
+        if self._text.endswith("\ufffd"):
+            return len(self._text) - len(self._text.rstrip("\ufffd"))
+        longest = max((len(stop) for stop in self.sampling.stop), default=0)
+        for length in range(min(longest, len(self._text)), 0, -1):
+            if any(stop.startswith(self._text[-length:]) for stop in self.sampling.stop):
+                return length
+        return 0
+
+    def _end(self, is_whole: bool) -> None:
+        self._is_whole = is_whole
+        self._ended = time.perf_counter()
+        self.has_ended = True
+        self._hand_on(self._text.rstrip())
+
+    def _hand_on(self, text: str) -> None:
+        if len(text) > self._handed_on:
+            self._on_text(text[self._handed_on :])
+            self._handed_on = len(text)

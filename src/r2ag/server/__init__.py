@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server around one pipeline; `r2ag serve` starts it."""

@@ -1,0 +1,182 @@
+"""From a question to its answer: the library's own steps, with the models' thread doing the work of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+
+from r2ag.answers import Assessed
+from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
+from r2ag.engines.writing import Sampling, Writing
+from r2ag.errors import InputError
+from r2ag.model import MixedEmbeddings
+from r2ag.pipeline import Pipeline
+from r2ag.prompting import Prompt, Turn, check_question
+from r2ag.reader import Reading
+from r2ag.server.errors import ApiError
+from r2ag.server.log import current_request
+from r2ag.server.metrics import Metrics
+from r2ag.server.model_thread import ModelThread
+from r2ag.server.places import Places
+from r2ag.types import NOTHING_FOUND, Answer, Document
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as a client asks it; `documents` are its own, None asks the server's."""
+
+    question: str
+    sampling: Sampling
+    history: tuple[Exchange, ...] = ()
+    system: str = ""
+    documents: tuple[Document, ...] | None = None
+    k: int | None = None
+    where: str | None = None
+    abstain: bool = True
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer as a client gets it; `text` is the sentence that says so where it abstains."""
+
+    answer: Answer
+    text: str
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the LLM is to read; nothing where it is not asked."""
+
+    assessed: Assessed
+    prompt: Prompt | None = None
+    mixed: MixedEmbeddings | None = None
+
+
+class Answering:
+    """Answers questions, several at once.
+
+    Args:
+        deadline_s: seconds from a question to the end of its answer.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, thread: ModelThread, places: Places, metrics: Metrics, deadline_s: float
+    ) -> None:
+        self._pipeline = pipeline
+        self._thread = thread
+        self._places = places
+        self._metrics = metrics
+        self._deadline_s = deadline_s
+
+    async def answer(self, asked: Asked, on_text: Callable[[str], None] = lambda piece: None) -> Answered:
+        """The answer. Cancelling gives it up and frees its place.
+
+        Args:
+            on_text: called with each piece as it is written, on the event loop.
+
+        Raises:
+            InputError: the question or its options can't be used.
+            ApiError: there is no place, or the documents can't be searched.
+            TimeoutError: the deadline has passed.
+        """
+        with self._places.one():
+            async with asyncio.timeout(self._deadline_s):
+                return await self._answer(asked, on_text)
+
+    async def stream(self, asked: Asked) -> AsyncGenerator[str | Answered]:
+        """Pieces of text as they are written, then the whole; raises what `answer` raises. Closing gives it up."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        task = asyncio.create_task(self.answer(asked, pieces.put_nowait))
+        task.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            yield await task
+        finally:
+            task.cancel()
+
+    async def _answer(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
+        started = time.perf_counter()
+        check_question(asked.question)
+        self._pipeline.check_k(asked.k)
+        question = await self._stand_alone(asked)
+        prepared = await asyncio.wrap_future(self._thread.run(lambda: self._prepare(question, asked)))
+        if prepared.prompt is None or prepared.mixed is None:
+            on_text(NOTHING_FOUND)
+            return self._noted(Answered(self._pipeline.finish(prepared.assessed, None), NOTHING_FOUND, True))
+        loop = asyncio.get_running_loop()
+        is_first = True
+
+        def hand_on(piece: str) -> None:
+            nonlocal is_first
+            if is_first:
+                self._metrics.first_token_seconds.observe(time.perf_counter() - started)
+                is_first = False
+            on_text(piece)
+
+        def post(piece: str) -> None:
+            loop.call_soon_threadsafe(hand_on, piece)
+
+        engine = self._pipeline.reader.engine
+        stop = self._pipeline.reader.builder.template.stop
+        row = Writing(
+            replace(asked.sampling, stop=(*asked.sampling.stop, *([stop] if stop else []))),
+            engine.tokenizer,
+            engine.stop_tokens,
+            post,
+        )
+        generation = await asyncio.wrap_future(self._thread.write(prepared.mixed, row))
+        answer = self._pipeline.finish(prepared.assessed, Reading(generation, prepared.prompt))
+        return self._noted(Answered(answer, answer.text, generation.is_whole))
+
+    async def _stand_alone(self, asked: Asked) -> str:
+        """The question as `conversation.stand_alone` makes it, written beside other answers."""
+        follow_up = FollowUp.of(asked.question, asked.history)
+        if follow_up is None:
+            return asked.question
+        reader = self._pipeline.reader
+
+        def mix() -> MixedEmbeddings | None:
+            prompt = follow_up.prompt(reader)
+            return None if prompt is None else reader.embed([prompt], None)
+
+        mixed = await asyncio.wrap_future(self._thread.run(mix))
+        if mixed is None:
+            return follow_up.settled("")
+        sampling = Sampling(NEW_TOKENS, stop=(REWRITE.stop,))
+        row = Writing(sampling, reader.engine.tokenizer, reader.engine.stop_tokens)
+        return follow_up.settled((await asyncio.wrap_future(self._thread.write(mixed, row))).text)
+
+    def _prepare(self, question: str, asked: Asked) -> _Prepared:
+        """Finds, assesses and builds the prompt; on the models' thread."""
+        if asked.documents is None:
+            try:
+                found = self._pipeline.find(question, k=asked.k, where=asked.where)
+            except InputError as error:  # what the client gave has been checked; it may name folders of this machine
+                logger.error("The documents could not be searched.", extra={"fields": {"reason": str(error)}})
+                raise ApiError(503, "The documents can't be searched now; the server's log says why.") from None
+        else:
+            found = self._pipeline.find(question, asked.documents, k=asked.k)
+        assessed = self._pipeline.assess(found, abstain=asked.abstain)
+        if not assessed.keep:
+            return _Prepared(assessed)
+        turns = [Turn("system", asked.system)] if asked.system else []
+        (prompt,), mixed = self._pipeline.reader.mix(
+            [found.ranked], assessed.assessment, asked.sampling.max_new_tokens, keep=[assessed.keep], history=turns
+        )
+        return _Prepared(assessed, prompt, mixed)
+
+    def _noted(self, answered: Answered) -> Answered:
+        answer = answered.answer
+        for kind, count in answer.usage.items():
+            self._metrics.tokens.labels(kind.removesuffix("_tokens")).inc(count)
+        self._metrics.answers.labels("abstained" if answer.abstained else "given").inc()
+        timings = {name: round(ms, 1) for name, ms in answer.timings_ms.items()}
+        current_request().fields |= {**answer.usage, "abstained": answer.abstained, "timings_ms": timings}
+        return answered

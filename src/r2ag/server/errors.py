@@ -1,0 +1,112 @@
+"""Errors in OpenAI's form: {"error": {"message", "type", "param", "code"}}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from r2ag.errors import InputError
+
+_SENTENCES = {
+    404: "There is no such address; /docs lists those there are.",
+    405: "This address takes another method; /docs lists what there is.",
+}
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong; `param` names the field at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """What every error is answered with."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An error with its HTTP status; the message is one plain sentence for the client."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.headers = dict(headers or {})
+
+
+def error_body(error: ApiError) -> dict[str, Any]:
+    """The error as JSON has it."""
+    kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
+        error.status, "invalid_request_error" if error.status < 500 else "server_error"
+    )
+    return ErrorBody(
+        error=ErrorDetail(message=error.message, type=kind, param=error.param, code=error.code)
+    ).model_dump()
+
+
+def error_response(error: ApiError) -> JSONResponse:
+    """The error as a response."""
+    return JSONResponse(error_body(error), error.status, error.headers)
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """Whatever ended a request, as a client may see it."""
+    match error:
+        case ApiError():
+            return error
+        case InputError():
+            return ApiError(400, str(error))
+        case TimeoutError():
+            return ApiError(
+                504, "The answer took longer than a request may; ask again later, or for less.", code="timeout"
+            )
+        case RequestValidationError():
+            return _invalid(error.errors())
+        case HTTPException():
+            return ApiError(
+                error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers=error.headers
+            )
+    return ApiError(500, "The server failed at this request; its log says why.")
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Has the app answer every error in OpenAI's form."""
+
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return error_response(as_api_error(error))
+
+    for kind in (ApiError, InputError, TimeoutError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+def _invalid(errors: Sequence[Any]) -> ApiError:
+    """The first thing wrong with a request. What was sent is not repeated: it may be long, or no valid text."""
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return ApiError(400, f"The body is no valid JSON at character {first['loc'][-1]}; correct it.")
+    # A union's branches and validators stand among the names; only fields and indices say where the fault is.
+    place = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, int) or str(part).islower())
+    reason = str(first["msg"]).removeprefix("Value error, ").removesuffix(".")
+    if first["type"] == "model_attributes_type":
+        reason = "It must be a JSON object, sent as application/json"
+    where = f"{place}: " if place else ""
+    return ApiError(400, f"The request can't be used: {where}{reason}.", param=place or None)

@@ -1,0 +1,125 @@
+"""What a request has to pass before anything of it is read: by what name it asks, from which page, with which key."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from r2ag.server.errors import ApiError, error_response
+from r2ag.server.keys import Keys
+from r2ag.server.limits import Limits
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+OPEN_PATHS = ("/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
+WRITE_PATH = "/v1/documents"
+MULTIPART_BYTES = 10_000  # what a form takes besides its file
+# What was not read of a body would otherwise be read on, however long it is.
+_CLOSE = {"Connection": "close"}
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The outermost layer but the log.
+
+    A page from elsewhere can make a browser send requests here, by a name that its owner points at this machine (DNS
+    rebinding) or with a form, which no CORS header prevents: hence the names that are answered to, and the Origin.
+
+    Args:
+        hosts: names that the Host header may hold, without ports.
+    """
+
+    app: ASGIApp
+    hosts: frozenset[str]
+    keys: Keys
+    limits: Limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers that it is refused."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except ApiError as error:
+            error.headers |= _CLOSE
+            await error_response(error)(scope, receive, send)
+            return
+        await self.app(scope, self._bounded(receive, self._most_bytes(scope)), send)
+
+    def _check(self, scope: Scope) -> None:
+        if scope["type"] != "http":
+            raise ApiError(403, "This server speaks HTTP alone.")
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if _name(f"//{host}") not in self.hosts:
+            raise ApiError(
+                421, "This server does not go by the name in the Host header; r2ag serve --allow-host adds a name."
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise ApiError(403, "Pages from elsewhere may not use this server (the Origin header is not its own).")
+        path = scope["path"]
+        if int(headers.get("content-length", "0")) > self._most_bytes(scope):
+            raise ApiError(413, _too_large(self._most_bytes(scope)))
+        if not any(path == each or path.startswith(f"{each}/") for each in OPEN_PATHS):
+            self._check_key(headers, writes=path.startswith(WRITE_PATH) and scope["method"] not in _READING)
+
+    def _check_key(self, headers: Headers, writes: bool) -> None:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        key = key.strip() if scheme.lower() == "bearer" else ""
+        if not self.keys.may_read(key):
+            raise ApiError(
+                401,
+                "This server needs an API key, as in Authorization: Bearer KEY.",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if writes and not self.keys.may_write(key):
+            raise ApiError(403, "This API key may read and not write; adding and deleting documents takes another.")
+
+    def _most_bytes(self, scope: Scope) -> int:
+        is_upload = scope["path"].startswith(WRITE_PATH)
+        return self.limits.upload_bytes + MULTIPART_BYTES if is_upload else self.limits.body_bytes
+
+    def _bounded(self, receive: Receive, most_bytes: int) -> Receive:
+        """Receives a body that may take so many bytes and `limits.body_s` seconds; what comes after it may take longer.
+
+        What it raises are HTTPExceptions, for FastAPI takes others for a body that it can't parse.
+        """
+        ends = asyncio.get_running_loop().time() + self.limits.body_s
+        received, is_whole = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal received, is_whole
+            if is_whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                sentence = f"The request did not arrive within {self.limits.body_s:g} seconds."
+                raise HTTPException(408, sentence, _CLOSE) from None
+            received += len(message.get("body", b""))
+            if received > most_bytes:
+                raise HTTPException(413, _too_large(most_bytes), _CLOSE)
+            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+            return message
+
+        return receive_bounded
+
+
+def _too_large(most_bytes: int) -> str:
+    return f"The request's body is larger than {most_bytes:,} bytes; send less at once."
+
+
+def _name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None

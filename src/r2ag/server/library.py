@@ -1,0 +1,186 @@
+"""The server's documents: a store, and a folder in it that holds what was uploaded.
+
+The folder is what was asked for, the store what was made of it: after a crash, indexing the folder again makes them
+agree. One thread changes the store; searches go on meanwhile and see whole states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from r2ag.corpus.formats import why_not_read
+from r2ag.encoder import TextEncoder
+from r2ag.errors import InputError
+from r2ag.files import write_whole
+from r2ag.server.errors import ApiError
+from r2ag.store import Snapshot, Store, StoredFile, index_files, remove_files
+
+UPLOADS = "uploads"
+MAX_NAME_BYTES = 200
+_NOT_IN_NAMES = frozenset('/\\<>:"|?*')
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A document as clients see it: the path of its file stays here.
+
+    bytes: its size. modified: seconds since 1970. reason: why it could not be read, where it could not.
+    """
+
+    id: str
+    name: str
+    bytes: int
+    modified: float
+    status: Literal["indexing", "ready", "failed"] = "ready"
+    reason: str = ""
+
+
+class Library:
+    """Adds, lists and deletes documents.
+
+    Args:
+        encoder: the store's, for another thread than the models'.
+    """
+
+    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._folder = Path(os.path.abspath(store.folder / UPLOADS))  # noqa: PTH100 - as the store names its files
+        self._folder.mkdir(exist_ok=True)
+        self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
+        self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
+
+    def start(self) -> None:
+        """Makes the store agree with the folder, which differ where the server was killed."""
+        if any(self._folder.iterdir()):
+            self._work.submit(self._index, self._folder, None)
+
+    def close(self) -> None:
+        """Finishes the document that is being indexed; the others are indexed at the next start."""
+        self._work.shutdown(cancel_futures=True)
+
+    def entries(self) -> list[Entry]:
+        """All documents, by id."""
+        with self._snapshot() as snapshot:
+            stored = {entry.id: entry for entry in map(_entry, snapshot.files().values())}
+        return [entry for _, entry in sorted((stored | self._uploads).items())]
+
+    def entry(self, id_: str) -> Entry:
+        """One document.
+
+        Raises:
+            ApiError: there is none of this id.
+        """
+        for entry in self.entries():
+            if entry.id == id_:
+                return entry
+        raise ApiError(
+            404, "There is no document of this id; GET /v1/documents lists them.", "id", "document_not_found"
+        )
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to search."""
+        with self._snapshot() as snapshot:
+            return not len(snapshot)
+
+    def add(self, name: str, content: bytes) -> Entry:
+        """Keeps an upload and has it indexed; one of the same name is replaced.
+
+        Raises:
+            ApiError: the name can't be used, or files of its kind can't be read.
+        """
+        check_name(name)
+        path = self._folder / name
+        if (reason := why_not_read(Path(name))) is not None:
+            raise ApiError(400, f"The file {name!r} {reason}", "file")
+        if not content:
+            raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
+        write_whole(path, content)
+        entry = Entry(document_id(str(path)), name, len(content), time.time(), "indexing")
+        self._uploads[entry.id] = entry
+        self._work.submit(self._index, path, entry)
+        return entry
+
+    def delete(self, id_: str) -> Future[None]:
+        """Forgets a document, once what is being indexed is done; of those uploaded the file goes at once.
+
+        Raises:
+            ApiError: there is none of this id.
+        """
+        entry = self.entry(id_)
+        with self._snapshot() as snapshot:
+            source = next((source for source in snapshot.files() if document_id(source) == id_), None)
+        path = self._folder / entry.name
+        if document_id(str(path)) == id_:
+            path.unlink(missing_ok=True)
+            source = str(path)
+        self._uploads.pop(id_, None)
+        assert source is not None
+        return self._work.submit(self._forget, Path(source))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
+        """The store's; what is wrong with it is told to the log, for it names folders of this machine."""
+        try:
+            with self._store.snapshot() as snapshot:
+                yield snapshot
+        except InputError as error:
+            logger.error("The store could not be read.", extra={"fields": {"reason": str(error)}})
+            raise ApiError(503, "The documents can't be read now; the server's log says why.") from None
+
+    def _index(self, path: Path, entry: Entry | None) -> None:
+        try:
+            report = index_files(self._store, [path], self._encoder)
+        except Exception:
+            logger.exception("Uploads could not be indexed.")
+            self._settle(entry, "It could not be indexed; the server's log says why. Upload it again.")
+        else:
+            self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "")
+
+    def _settle(self, entry: Entry | None, reason: str) -> None:
+        """Notes what became of an upload, unless it was deleted or replaced meanwhile."""
+        if entry is None or self._uploads.get(entry.id) is not entry:
+            return
+        if reason:
+            (self._folder / entry.name).unlink(missing_ok=True)
+            self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
+        else:
+            del self._uploads[entry.id]
+
+    def _forget(self, path: Path) -> None:
+        with self._store.snapshot() as snapshot:
+            is_there = str(path) in snapshot.files()
+        if is_there:
+            remove_files(self._store, [path])
+
+
+def document_id(source: str) -> str:
+    """What clients know a document by, in place of the path of its file."""
+    return f"doc-{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
+def check_name(name: str) -> None:
+    """Refuses names that are no plain file name on every system.
+
+    Raises:
+        ApiError: says what is wrong.
+    """
+    shown = repr(name[:80])
+    if _NOT_IN_NAMES & set(name) or not name.isprintable() or name.startswith(".") or name != name.strip():
+        raise ApiError(400, f"A document can't be named {shown}; give a plain file name, without folders.", "file")
+    if not 0 < len(name.encode()) <= MAX_NAME_BYTES:
+        raise ApiError(400, f"A document's name takes 1 to {MAX_NAME_BYTES} bytes; {shown} does not.", "file")
+
+
+def _entry(file: StoredFile) -> Entry:
+    return Entry(document_id(file.source), Path(file.source).name, file.size, file.modified)

@@ -1,0 +1,112 @@
+"""JSON lines on stderr: each request, and what went wrong; no text of questions or documents unless asked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from r2ag.server.metrics import Metrics
+
+if TYPE_CHECKING:
+    from r2ag.server.answering import Answered
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class RequestFacts:
+    """What the log says of one request besides the usual; filled while it is answered."""
+
+    id: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+_current: ContextVar[RequestFacts] = ContextVar("request")
+
+
+def current_request() -> RequestFacts:
+    """The request that this task answers."""
+    return _current.get()
+
+
+def log_texts(wanted: bool, answered: Answered) -> None:
+    """Adds question and answer to the request's line, where that is wanted."""
+    if wanted:
+        current_request().fields |= {"question": answered.answer.question, "answer": answered.text}
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; fields come with `extra={"fields": {…}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_as_json() -> None:
+    """Has this package and uvicorn log one JSON object a line on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    for name in ("r2ag.server", "uvicorn"):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(logging.INFO)
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """The outermost layer: counts, times and logs every request, and gives it an id."""
+
+    app: ASGIApp
+    metrics: Metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        facts = RequestFacts(uuid4().hex[:16])
+        _current.set(facts)
+        started = time.perf_counter()
+        status = 499  # the client left before there was one
+
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = facts.id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._note(scope, status, time.perf_counter() - started, facts)
+
+    def _note(self, scope: Scope, status: int, seconds: float, facts: RequestFacts) -> None:
+        path = getattr(scope.get("route"), "path", "other")  # /v1/documents/{id}: as many as there are routes
+        self.metrics.requests.labels(path, str(status)).inc()
+        self.metrics.seconds.labels(path).observe(seconds)
+        fields = {"request": facts.id, "method": scope["method"], "path": path, "status": status}
+        fields |= {"ms": round(seconds * 1000, 1)} | facts.fields
+        logger.log(logging.ERROR if status >= 500 else logging.INFO, "request", extra={"fields": fields})

@@ -1,0 +1,154 @@
+"""The one thread that uses the models: answers side by side, and all else between two of their tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Condition, Thread
+from typing import Any, TypeVar
+
+from r2ag.engines.batch import Batch
+from r2ag.engines.transformers import Generation
+from r2ag.engines.writing import Writing
+from r2ag.model import MixedEmbeddings
+
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """An answer to write; cancelling its future gives it up, at whatever point."""
+
+    mixed: MixedEmbeddings
+    row: Writing
+    future: Future[Generation]
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Something else to do with the models."""
+
+    work: Callable[[], Any]
+    future: Future[Any]
+
+
+class ModelThread:
+    """A queue in front of the models.
+
+    Between two tokens of the answers that are being written, at most one job is done and one prompt read, so that
+    whoever waits for a token waits for no more than that.
+
+    Args:
+        size: answers that are written side by side; more wait for a place.
+    """
+
+    def __init__(self, batch: Batch, size: int) -> None:
+        self._batch = batch
+        self._size = size
+        self._jobs: deque[_Job] = deque()
+        self._waiting: deque[_Wanted] = deque()
+        self._writing: list[_Wanted] = []
+        self._changed = Condition()
+        self._is_closing = False
+        self._thread = Thread(target=self._work, name="models", daemon=True)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Does what was asked for before, then ends."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works."""
+        return self._thread.is_alive()
+
+    @property
+    def writing(self) -> int:
+        """Answers that are being written."""
+        return len(self._writing)
+
+    def run(self, work: Callable[[], Result]) -> Future[Result]:
+        """Has the thread do something, in turn; what it raises is raised by the future."""
+        job = _Job(work, Future())
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+        return job.future
+
+    def write(self, mixed: MixedEmbeddings, row: Writing) -> Future[Generation]:
+        """Has an answer written; its pieces are handed on from the thread. `mixed` is a batch of one."""
+        wanted = _Wanted(mixed, row, Future())
+        with self._changed:
+            self._waiting.append(wanted)
+            self._changed.notify()
+        return wanted.future
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._jobs or self._waiting or self._writing):
+                    if self._is_closing:
+                        return
+                    self._changed.wait()
+                job = self._jobs.popleft() if self._jobs else None
+                joining = self._waiting.popleft() if self._waiting and len(self._writing) < self._size else None
+            if job is not None:
+                _do(job)
+            if joining is not None and not joining.future.cancelled():
+                self._join(joining)
+            if self._writing:
+                self._step()
+
+    def _join(self, joining: _Wanted) -> None:
+        try:
+            self._batch.join(joining.mixed, joining.row)
+        except Exception as error:
+            logger.exception("A prompt could not be read.")
+            _settle(joining.future, error)
+            return
+        self._writing.append(joining)
+
+    def _step(self) -> None:
+        self._forget([wanted for wanted in self._writing if wanted.future.cancelled()])
+        try:
+            self._batch.step()
+        except Exception as error:
+            logger.exception("The answers that were being written are lost.")
+            lost = list(self._writing)
+            self._forget(lost)
+            for wanted in lost:
+                _settle(wanted.future, error)
+        for wanted in [wanted for wanted in self._writing if wanted.row.has_ended]:
+            self._writing.remove(wanted)
+            _settle(wanted.future, wanted.row.generation())
+
+    def _forget(self, gone: list[_Wanted]) -> None:
+        self._batch.drop([wanted.row for wanted in gone])
+        self._writing = [wanted for wanted in self._writing if wanted not in gone]
+
+
+def _do(job: _Job) -> None:
+    if job.future.set_running_or_notify_cancel():
+        try:
+            job.future.set_result(job.work())
+        except Exception as error:
+            job.future.set_exception(error)
+
+
+def _settle(future: Future[Generation], result: Generation | Exception) -> None:
+    with suppress(InvalidStateError):  # it was cancelled just now
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

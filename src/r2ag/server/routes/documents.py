@@ -1,0 +1,58 @@
+"""/v1/documents: what the store holds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, UploadFile
+
+from r2ag.server.errors import ApiError
+from r2ag.server.library import Library
+from r2ag.server.routes import ERRORS
+from r2ag.server.schemas.documents import DeletedDocument, DocumentList, StoredDocument
+from r2ag.server.service import Service
+
+
+def document_routes(service: Service) -> APIRouter:
+    """The addresses, for one service."""
+    router = APIRouter(tags=["documents"])
+
+    @router.get("/v1/documents", responses=ERRORS)
+    async def list_documents(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: Annotated[str, Query(max_length=100)] = ""
+    ) -> DocumentList:
+        """Documents by id, a page at a time."""
+        entries = [entry for entry in await asyncio.to_thread(_library(service).entries) if entry.id > after]
+        page = [StoredDocument.of(entry) for entry in entries[:limit]]
+        return DocumentList(data=page, has_more=len(entries) > limit)
+
+    @router.post("/v1/documents", responses=ERRORS, status_code=202)
+    async def add_document(file: UploadFile) -> StoredDocument:
+        """Takes a file, and indexes it while other requests go on; one of the same name is replaced."""
+        library = _library(service)
+        content = await file.read(service.limits.upload_bytes + 1)
+        if len(content) > service.limits.upload_bytes:
+            raise ApiError(413, f"The file is larger than {service.limits.upload_bytes:,} bytes; split it.", "file")
+        return StoredDocument.of(library.add(file.filename or "", content))
+
+    @router.get("/v1/documents/{id}", responses=ERRORS)
+    async def retrieve_document(id: str) -> StoredDocument:  # noqa: A002 - the address calls it so
+        """One document: whether it is indexed, or why not."""
+        return StoredDocument.of(await asyncio.to_thread(_library(service).entry, id))
+
+    @router.delete("/v1/documents/{id}", responses=ERRORS)
+    async def delete_document(id: str) -> DeletedDocument:  # noqa: A002
+        """Deletes a document once the one that is being indexed is done; no later search finds it."""
+        done = await asyncio.to_thread(_library(service).delete, id)
+        async with asyncio.timeout(service.limits.deadline_s):
+            await asyncio.shield(asyncio.wrap_future(done))
+        return DeletedDocument(id=id)
+
+    return router
+
+
+def _library(service: Service) -> Library:
+    if service.library is None:
+        raise ApiError(404, "This server has no store; start it with r2ag serve --store DIR to add documents.")
+    return service.library

@@ -1,0 +1,51 @@
+"""GET /v1/models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from r2ag.server.errors import ApiError
+from r2ag.server.routes import ERRORS
+from r2ag.server.schemas.asking import ENCODER_MODEL, MODEL
+
+_SINCE = 1_735_689_600  # OpenAI's clients want a time; ours says nothing
+
+
+class ModelCard(BaseModel):
+    """A model as OpenAI lists it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = _SINCE
+    owned_by: str = "r2ag"
+
+
+class ModelList(BaseModel):
+    """The models there are."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+def model_routes() -> APIRouter:
+    """The addresses."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/v1/models", responses=ERRORS)
+    async def list_models() -> ModelList:
+        """`r2ag` answers and reranks; `r2ag-encoder` embeds."""
+        return ModelList(data=[ModelCard(id=MODEL), ModelCard(id=ENCODER_MODEL)])
+
+    @router.get("/v1/models/{model}", responses=ERRORS)
+    async def retrieve_model(model: str) -> ModelCard:
+        """One of them."""
+        if model not in (MODEL, ENCODER_MODEL):
+            raise ApiError(
+                404, "There is no such model; GET /v1/models lists those there are.", "model", "model_not_found"
+            )
+        return ModelCard(id=model)
+
+    return router

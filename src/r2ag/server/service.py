@@ -1,0 +1,164 @@
+"""What the routes work with, made of one pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from r2ag.encoder import FeatureEncoder, TextEncoder
+from r2ag.engines.batch import Batch
+from r2ag.pipeline import Pipeline
+from r2ag.server.answering import Answering, Asked
+from r2ag.server.encoder import QueuedEncoder
+from r2ag.server.errors import ApiError
+from r2ag.server.library import Library, document_id
+from r2ag.server.limits import Limits
+from r2ag.server.metrics import Metrics
+from r2ag.server.model_thread import ModelThread
+from r2ag.server.places import Places
+from r2ag.server.schemas.asking import (
+    AnswerDocument,
+    AnswerFacts,
+    AskingRequest,
+    GivenDocument,
+    answer_document,
+)
+from r2ag.store import Store, parse_where
+from r2ag.types import Answer, Document
+
+
+@dataclass(frozen=True)
+class Service:
+    """The server's parts; `library` is None where the documents are held in memory."""
+
+    pipeline: Pipeline
+    thread: ModelThread
+    places: Places
+    answering: Answering
+    library: Library | None
+    limits: Limits
+    metrics: Metrics
+    log_text: bool
+
+    @classmethod
+    def of(
+        cls,
+        pipeline: Pipeline,
+        store: Store | None = None,
+        store_encoder: TextEncoder | None = None,
+        limits: Limits | None = None,
+        log_text: bool = False,
+    ) -> Service:
+        """A service that answers as the pipeline does.
+
+        Args:
+            store: what the pipeline's finder searches, where documents may be added.
+            store_encoder: the one that made its vectors; None is the pipeline's.
+
+        Raises:
+            InputError: the LLM can't write several answers side by side.
+        """
+        limits, metrics = limits or Limits(), Metrics()
+        thread = ModelThread(Batch(pipeline.reader.model.llm), limits.batch)
+        places = Places(limits.places, limits.retry_after_s)
+        library = None
+        if store is not None:
+            encoder = store_encoder or pipeline.encoder
+            queued = QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
+            library = Library(store, queued)
+        metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
+        metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: thread.writing)
+        answering = Answering(pipeline, thread, places, metrics, limits.deadline_s)
+        return cls(pipeline, thread, places, answering, library, limits, metrics, log_text)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self.thread.start()
+        if self.library is not None:
+            self.library.start()
+
+    def close(self) -> None:
+        """Finishes what runs; indexing needs the models' thread until its end."""
+        if self.library is not None:
+            self.library.close()
+        self.thread.close()
+
+    def asked(self, request: AskingRequest, question: str, max_new_tokens: int | None) -> Asked:
+        """A request's question, checked.
+
+        Raises:
+            ApiError: it goes beyond the limits, or there is nothing to search.
+            InputError: its condition can't be read.
+        """
+        if (max_new_tokens or 0) > self.limits.new_tokens:
+            raise ApiError(
+                400,
+                f"max_tokens is {max_new_tokens}; this server writes at most {self.limits.new_tokens}.",
+                "max_tokens",
+            )
+        if request.where is not None:
+            if self.library is None or request.documents is not None:
+                raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
+            parse_where(request.where)
+        if request.documents is None and self.library is not None and self.library.is_empty():
+            raise ApiError(400, "There are no documents yet; add some with POST /v1/documents.", code="no_documents")
+        documents = None if request.documents is None else self.documents(request.documents)
+        return Asked(
+            question,
+            request.sampling(max_new_tokens),
+            documents=documents,
+            k=request.k,
+            where=request.where,
+            abstain=request.abstain,
+        )
+
+    def documents(self, given: list[GivenDocument]) -> tuple[Document, ...]:
+        """A request's own documents.
+
+        Raises:
+            ApiError: there are too many, or one is too long.
+        """
+        most = self.pipeline.reader.adapter.config.former.max_documents
+        if len(given) > most:
+            raise ApiError(
+                400,
+                f"There are {len(given):,} documents; send the best {most}, in your retriever's order.",
+                "documents",
+            )
+        for number, document in enumerate(given):
+            length = len(document.text) + len(document.title)
+            if length > self.limits.document_characters:
+                raise ApiError(
+                    400,
+                    f"The document has {length:,} characters; split it into passages, "
+                    f"or send at most {self.limits.document_characters:,}.",
+                    f"documents.{number}",
+                )
+        return tuple(document.document() for document in given)
+
+    def facts(self, answer: Answer, are_given: bool) -> AnswerFacts:
+        """The field `r2ag`.
+
+        Args:
+            are_given: the documents came with the request, and bear the client's own ids.
+        """
+        return AnswerFacts(
+            question=answer.question,
+            abstained=answer.abstained,
+            citations=list(answer.citations),
+            documents=self._answer_documents(answer, are_given),
+            shortened=answer.shortened,
+            timings_ms={name: round(ms, 2) for name, ms in answer.timings_ms.items()},
+            models=dict(answer.models),
+        )
+
+    def _answer_documents(self, answer: Answer, are_given: bool) -> list[AnswerDocument]:
+        """Where the server's own files stand is for nobody else to know: of their paths the names alone are shown."""
+        shown = []
+        for scored in answer.documents:
+            source = scored.document.source
+            if are_given:
+                shown.append(answer_document(scored, source, ""))
+            else:
+                shown.append(answer_document(scored, document_id(source), Path(source).name))
+        return shown

@@ -1,0 +1,207 @@
+"""What is uploaded, found, replaced and deleted."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from r2ag.server.limits import Limits
+from r2ag.store import Store, index_files
+from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running
+
+BRIDGE = b"# The bridge\n\nThe bridge was built in 1471.\n"
+
+
+def upload(server: Running, name: str, content: bytes = BRIDGE) -> Any:
+    return server.http().post("/v1/documents", files={"file": (name, content)})
+
+
+def added(server: Running, name: str, content: bytes = BRIDGE) -> dict[str, Any]:
+    """A document that has been indexed, or has failed."""
+    response = upload(server, name, content)
+    assert response.status_code == 202, response.text
+    id_ = response.json()["id"]
+    eventually(lambda: document(server, id_)["status"] != "indexing")
+    return document(server, id_)
+
+
+def document(server: Running, id_: str) -> dict[str, Any]:
+    fields: dict[str, Any] = server.http().get(f"/v1/documents/{id_}").json()
+    return fields
+
+
+def names(server: Running) -> list[str]:
+    return sorted(entry["name"] for entry in server.http().get("/v1/documents").json()["data"])
+
+
+def ask(server: Running) -> Any:
+    body = {"model": "r2ag", "prompt": QUESTION, "max_tokens": 1}
+    return server.http().post("/v1/completions", json=body)
+
+
+def test_a_document_is_added_found_and_deleted(store_server: Running) -> None:
+    assert "There are no documents yet" in ask(store_server).json()["error"]["message"]
+    entry = added(store_server, "bridge.md")
+    assert (entry["status"], entry["name"], entry["bytes"]) == ("ready", "bridge.md", len(BRIDGE))
+    (found,) = ask(store_server).json()["r2ag"]["documents"]
+    assert (found["id"], found["source"], found["title"]) == (entry["id"], "bridge.md", "The bridge")
+    added(store_server, "town.txt", b"The town.")
+    assert names(store_server) == ["bridge.md", "town.txt"]
+    deleted = store_server.http().delete(f"/v1/documents/{entry['id']}")
+    assert deleted.json() == {"id": entry["id"], "object": "document", "deleted": True}
+    assert [d["source"] for d in ask(store_server).json()["r2ag"]["documents"]] == ["town.txt"]
+    assert store_server.http().get(f"/v1/documents/{entry['id']}").status_code == 404
+    assert store_server.http().delete(f"/v1/documents/{entry['id']}").json()["error"]["code"] == "document_not_found"
+    assert names(store_server) == ["town.txt"]
+
+
+def test_the_same_name_replaces_and_the_same_bytes_change_nothing(store_server: Running) -> None:
+    first = added(store_server, "a.md")
+    assert added(store_server, "a.md")["id"] == first["id"]
+    assert added(store_server, "a.md", b"# Another\n\nText.\n")["bytes"] == 17
+    (found,) = ask(store_server).json()["r2ag"]["documents"]
+    assert found["title"] == "Another"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../x.md",
+        "..\\x.md",
+        "/etc/x.md",
+        "a/b.md",
+        ".hidden.md",
+        "..",
+        "x" * 300 + ".md",
+        " .md",
+        "x.exe",
+        "x",
+    ],
+)
+def test_no_upload_leaves_its_folder(store_server: Running, name: str) -> None:
+    folder = store_server.service.library._folder.parent  # type: ignore[union-attr]
+    before = sorted(path for path in folder.parent.rglob("*") if "uploads" in path.parts)
+    response = upload(store_server, name)
+    assert response.status_code == 400
+    assert str(folder) not in response.text
+    assert sorted(path for path in folder.parent.rglob("*") if "uploads" in path.parts) == before
+
+
+def test_what_cannot_be_read_says_why_and_is_not_kept(store_server: Running) -> None:
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for part in range(6):
+            archive.writestr(f"word/{part}.xml", b"\0" * 100_000_000)
+    entry = added(store_server, "bomb.docx", bomb.getvalue())
+    assert entry["status"] == "failed"
+    assert "unpack to more than 500 MB" in entry["reason"]
+    assert added(store_server, "broken.pdf", b"no pdf")["status"] == "failed"
+    assert upload(store_server, "empty.md", b"").status_code == 400
+    assert not list((store_server.service.library._folder).iterdir())  # type: ignore[union-attr]
+
+
+def test_scripts_in_html_are_no_part_of_its_text(store_server: Running) -> None:
+    added(store_server, "page.html", b"<h1>Bridge</h1><script>alert(1)</script><p>Built in 1471 &lt;b&gt;.</p>")
+    (found,) = ask(store_server).json()["r2ag"]["documents"]
+    assert "alert" not in found["text"]
+
+
+def test_files_indexed_by_the_command_are_listed_without_their_folders(tmp_path: Path) -> None:
+    service = new_store_service(tmp_path / "store")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/bridge.md").write_bytes(BRIDGE)
+    index_files(Store.open(tmp_path / "store"), [tmp_path / "notes"], service.pipeline.encoder)
+    with running(service) as server:
+        (entry,) = server.http().get("/v1/documents").json()["data"]
+        response = ask(server).text
+        assert "bridge.md" in response
+        assert str(tmp_path) not in response
+        assert server.http().delete(f"/v1/documents/{entry['id']}").status_code == 200
+        assert names(server) == []
+        assert (tmp_path / "notes/bridge.md").exists()
+
+
+def test_a_list_comes_in_pages(store_server: Running) -> None:
+    for number in range(5):
+        added(store_server, f"{number}.md")
+    http, seen, after = store_server.http(), [], ""
+    while True:
+        page = http.get("/v1/documents", params={"limit": 2, "after": after}).json()
+        seen += [entry["id"] for entry in page["data"]]
+        if not page["has_more"]:
+            break
+        after = seen[-1]
+    assert len(set(seen)) == len(seen) == 5
+    assert http.get("/v1/documents", params={"limit": 0}).status_code == 400
+
+
+def test_questions_are_answered_while_documents_are_indexed_and_deleted(store_server: Running) -> None:
+    added(store_server, "bridge.md")
+    done, failures = Event(), []
+
+    def ask_on() -> None:
+        while not done.is_set():
+            if ask(store_server).status_code != 200:
+                failures.append(ask(store_server).text)
+
+    asking = Thread(target=ask_on)
+    asking.start()
+    for number in range(4):
+        text = "\n\n".join(f"The town number {number}.{line} was built by a mason." for line in range(40))
+        entry = added(store_server, f"{number}.md", text.encode())
+        store_server.http().delete(f"/v1/documents/{entry['id']}")
+    done.set()
+    asking.join()
+    assert failures == []
+    assert names(store_server) == ["bridge.md"]
+
+
+def test_an_upload_that_was_not_indexed_before_a_crash_is_indexed_at_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with running(new_store_service(folder)) as server:
+        gone = added(server, "gone.md")
+    (folder / "uploads/late.md").write_bytes(BRIDGE)
+    (folder / "uploads/gone.md").unlink()
+    with running(new_store_service(folder)) as server:
+        eventually(lambda: names(server) == ["late.md"])
+        assert gone["id"] not in str(server.http().get("/v1/documents").json())
+
+
+def test_without_a_store_nothing_can_be_added(server: Running) -> None:
+    response = upload(server, "a.md")
+    assert response.status_code == 404
+    assert "r2ag serve --store DIR" in response.json()["error"]["message"]
+
+
+def test_large_files_are_refused(tmp_path: Path) -> None:
+    with running(new_store_service(tmp_path / "store", Limits(upload_bytes=1000))) as server:
+        assert upload(server, "a.md", b"x" * 1001).status_code == 413
+        assert upload(server, "a.md", b"x" * 100_000).status_code == 413
+        assert upload(server, "a.md", b"x" * 1000).status_code == 202
+
+
+def test_what_cannot_be_searched_is_no_fault_of_the_client_and_names_no_folder(tmp_path: Path) -> None:
+    with running(new_store_service(tmp_path / "store")) as server:
+        added(server, "a.md")
+        database = tmp_path / "store/store.sqlite"
+        database.write_bytes(b"no database" * 1000)
+        response = ask(server)
+        assert response.status_code == 503
+        assert server.http().get("/v1/documents").status_code == 503
+        assert str(tmp_path) not in response.text
+
+
+def test_a_condition_chooses_among_the_documents(store_server: Running) -> None:
+    added(store_server, "a.md")
+    added(store_server, "b.md")
+    body = {"model": "r2ag", "prompt": QUESTION, "where": "source like '%b.md'", "max_tokens": 1}
+    response = store_server.http().post("/v1/completions", json=body)
+    assert [d["source"] for d in response.json()["r2ag"]["documents"]] == ["b.md"], response.text
+    wrong = store_server.http().post("/v1/completions", json={**body, "where": "source ~ x"})
+    assert wrong.status_code == 400
+    assert "where" in wrong.json()["error"]["message"]
