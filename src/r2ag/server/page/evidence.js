@@ -4,10 +4,14 @@ import { element } from "./dom.js";
 import { highlighted } from "./highlight.js";
 
 const FEATURES = {
-  relevance: ["to question", "How alike it and the question are in meaning (r)"],
-  precedent: ["to above", "How alike it and the documents above it are (γ)"],
-  neighbour: ["to beside", "How alike it and those just above and below are (ζ)"],
+  relevance: ["question", "How alike in meaning it is to the question (r)"],
+  precedent: ["above", "How alike in meaning it is to the documents above it (γ)"],
+  neighbour: ["beside", "How alike in meaning it is to those just above and below (ζ)"],
 };
+
+export const MEANING =
+  "relevant: how probable it is that the document bears on the question. question, above, beside: how alike in " +
+  "meaning it is to the question, to the documents above it, and to those just above and below.";
 
 export function evidence(facts, answer) {
   const list = element("ol", { class: "evidence", "aria-label": "Documents" });

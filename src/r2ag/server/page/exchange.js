@@ -3,7 +3,7 @@
 import { attentionMaps } from "./attention.js";
 import { postJson } from "./api.js";
 import { button, element } from "./dom.js";
-import { evidence } from "./evidence.js";
+import { evidence, MEANING } from "./evidence.js";
 
 /** Draws `exchange` ({question, answer, facts, plain, attention, error}), which the conversation fills. */
 export class ExchangeView {
@@ -54,7 +54,7 @@ export class ExchangeView {
   explain() {
     const { answer, facts, attention } = this.exchange;
     if (!facts.documents.length) return;
-    this.why.append(element("p", { class: "sentence" }, sentence(facts)), evidence(facts, answer));
+    this.why.append(element("p", { class: "sentence" }, sentence(facts)), evidence(facts, answer), element("p", { class: "meaning" }, MEANING));
     if (facts.abstained) return;
     if (attention) this.why.append(attentionMaps(attention));
     else this.why.append(button("Where the answer looked", (event) => this.attend(event.target), { class: "quiet" }));
@@ -85,6 +85,6 @@ function sentence(facts) {
     return `None of the ${facts.documents.length} documents found is probable enough to be relevant (at most ${best.toFixed(2)}), so the LLM was not asked.`;
   }
   const read = facts.documents.filter((document) => document.used).length;
-  const cited = facts.citations.length ? `cites ${facts.citations.join(", ")}` : "cites none";
-  return `Found ${facts.documents.length} documents, read ${read}, ${cited}.`;
+  const cited = facts.citations.length ? `document ${facts.citations.join(", ")}` : "none";
+  return `${facts.documents.length} documents were found. The LLM read ${read} of them; its answer cites ${cited}.`;
 }
