@@ -14,11 +14,11 @@ export function attentionMaps({ ranks, anchors, documents }) {
     element(
       "p",
       { class: "soft" },
-      "How much of its attention the prompt’s last token gives each document, layer by layer: the token that the ",
-      "answer’s first word is chosen from.",
+      "How much attention the prompt’s last token, from which the answer’s first word is chosen, pays to each ",
+      "document, layer by layer: to what the LLM was told of it (its anchor), and to its text.",
     ),
-    heatMap("What the LLM was told of each document (its anchor)", ranks, anchors),
-    heatMap("Each document’s text", ranks, documents),
+    heatMap("To each document’s anchor", ranks, anchors),
+    heatMap("To each document’s text", ranks, documents),
   );
 }
 

@@ -37,7 +37,7 @@ function item(document, isCited, answer) {
     bars(document),
   );
   const text = element("p", { class: "text" }, ...shown(document.text));
-  const section = document.section ? [element("p", { class: "source" }, document.section)] : [];
+  const section = document.section && document.section !== document.title ? [element("p", { class: "source" }, document.section)] : [];
   return element("li", {}, element("details", { open: isCited }, summary, ...section, text));
 }
 
