@@ -6,7 +6,8 @@ import { button, byId, element } from "./dom.js";
 const HISTORY = "r2ag.history";
 const MOST = 50;
 
-export const newConversation = () => ({ id: crypto.randomUUID(), exchanges: [] });
+/** Its id is no crypto.randomUUID: browsers have that only over HTTPS and on this machine. */
+export const newConversation = () => ({ id: `${Date.now()}-${Math.random()}`, exchanges: [] });
 
 /** Keeps a conversation as the newest one; the oldest make room where the browser gives no more. */
 export function keep(conversation) {
