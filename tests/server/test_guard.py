@@ -31,10 +31,10 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield server
 
 
-def test_without_a_key_only_health_and_documentation_are_open(keyed: Running) -> None:
+def test_without_a_key_only_health_documentation_and_the_page_are_open(keyed: Running) -> None:
     http = keyed.http()
-    assert [http.get(path).status_code for path in ("/health", "/ready", "/docs", "/openapi.json")] == [200] * 4
-    for path in ("/v1/models", "/v1/documents", "/metrics", "/docsx", "/"):
+    assert [http.get(path).status_code for path in ("/health", "/ready", "/docs", "/openapi.json", "/")] == [200] * 5
+    for path in ("/v1/models", "/v1/documents", "/metrics", "/docsx", "/pages"):
         response = http.get(path)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.server.conftest import Running
 
-OPERATIONS = 13
+OPERATIONS = 14
 
 
 def not_a_server_error(context: object, response: schemathesis.Response, case: schemathesis.Case) -> None:

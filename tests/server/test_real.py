@@ -61,4 +61,4 @@ def test_nothing_is_found_for_what_the_documents_do_not_tell(client: OpenAI) -> 
 def test_embeddings_and_models(client: OpenAI) -> None:
     data = client.embeddings.create(model="r2ag-encoder", input=["a bridge", "a coffee filter"]).data
     assert [len(each.embedding) for each in data] == [384, 384]
-    assert [model.id for model in client.models.list()] == ["r2ag", "r2ag-encoder"]
+    assert [model.id for model in client.models.list()] == ["r2ag", "rag", "r2ag-encoder"]

@@ -70,7 +70,7 @@ def test_what_cannot_be_embedded(server: Running) -> None:
 
 def test_models(server: Running) -> None:
     client = server.openai().models
-    assert [model.id for model in client.list()] == ["r2ag", "r2ag-encoder"]
+    assert [model.id for model in client.list()] == ["r2ag", "rag", "r2ag-encoder"]
     assert client.retrieve("r2ag").owned_by == "r2ag"
     with pytest.raises(openai.NotFoundError):
         client.retrieve("gpt-9")

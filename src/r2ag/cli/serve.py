@@ -80,7 +80,7 @@ def serve(
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that an answer may take.")] = 120.0,
     log_text: Annotated[bool, typer.Option("--log-text", help="Log questions and answers, too.")] = False,
 ) -> None:
-    """Serve answers to OpenAI clients at http://127.0.0.1:8000/v1, with the model name r2ag.
+    """Serve a page to ask from at http://127.0.0.1:8000, and OpenAI clients at /v1, with the model name r2ag.
 
     /docs shows all addresses: chat, completions, rerank, embeddings, documents. Only this machine may ask unless
     --host says otherwise, which needs API keys. SIGTERM or Ctrl-C ends the server when running answers are done.
@@ -108,7 +108,8 @@ def serve(
 
         service = open_service(Pipeline.from_pretrained(adapter, llm, retriever), limits, log_text)
         app = create_app(service, known, names_of(host, allow_host or []))
-        note(f"Serving at http://{_address(host)}:{listening.getsockname()[1]}/v1")
+        url = f"http://{_address(host)}:{listening.getsockname()[1]}"
+        note(f"Serving at {url}/v1; the page to ask from is {url}/")
         run(app, listening, limits)
 
 

@@ -8,19 +8,21 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
-from r2ag.answers import Assessed
+from r2ag.answers import Assessed, Question
+from r2ag.attention import Attention, last_token_attention
 from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import InputError
 from r2ag.model import MixedEmbeddings
 from r2ag.pipeline import Pipeline
-from r2ag.prompting import Prompt, Turn, check_question
-from r2ag.reader import Reading
+from r2ag.prompting import Prompt, PromptTemplate, Turn, check_question
+from r2ag.reader import Assessment, Reading
 from r2ag.server.errors import ApiError
 from r2ag.server.log import current_request
 from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.places import Places
+from r2ag.templates import plain_template
 from r2ag.types import NOTHING_FOUND, Answer, Document
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as a client asks it; `documents` are its own, None asks the server's."""
+    """A question as a client asks it; `documents` are its own, None asks the server's.
+
+    is_plain: by plain RAG, which reads all documents, is told nothing of them and never abstains.
+    """
 
     question: str
     sampling: Sampling
@@ -38,6 +43,8 @@ class Asked:
     k: int | None = None
     where: str | None = None
     abstain: bool = True
+    prune: bool = True
+    is_plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,22 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Attended:
+    """What an answer's first token was chosen by.
+
+    ranks: of the documents that were read, in their order; attention: to them, None where the LLM was not asked.
+    """
+
+    ranks: tuple[int, ...]
+    attention: Attention | None
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """What the LLM is to read; nothing where it is not asked."""
 
     assessed: Assessed
+    template: PromptTemplate
     prompt: Prompt | None = None
     mixed: MixedEmbeddings | None = None
 
@@ -101,6 +120,14 @@ class Answering:
         finally:
             task.cancel()
 
+    async def attend(self, asked: Asked) -> Attended:
+        """Where the LLM looks as it begins its answer; it costs reading the prompt, and raises what `answer` raises."""
+        check_question(asked.question)
+        self._pipeline.check_k(asked.k)
+        with self._places.one():
+            async with asyncio.timeout(self._deadline_s):
+                return await asyncio.wrap_future(self._thread.run(lambda: self._attend(asked)))
+
     async def _answer(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
         started = time.perf_counter()
         check_question(asked.question)
@@ -124,7 +151,7 @@ class Answering:
             loop.call_soon_threadsafe(hand_on, piece)
 
         engine = self._pipeline.reader.engine
-        stop = self._pipeline.reader.builder.template.stop
+        stop = prepared.template.stop
         row = Writing(
             replace(asked.sampling, stop=(*asked.sampling.stop, *([stop] if stop else []))),
             engine.tokenizer,
@@ -163,14 +190,38 @@ class Answering:
                 raise ApiError(503, "The documents can't be searched now; the server's log says why.") from None
         else:
             found = self._pipeline.find(question, asked.documents, k=asked.k)
-        assessed = self._pipeline.assess(found, abstain=asked.abstain)
+        return self._prepare_plain(found, asked) if asked.is_plain else self._prepare_r2ag(found, asked)
+
+    def _prepare_r2ag(self, found: Question, asked: Asked) -> _Prepared:
+        assessed = self._pipeline.assess(found, abstain=asked.abstain, prune=asked.prune)
+        return self._mixed(assessed, assessed.assessment, self._pipeline.reader.builder.template, asked)
+
+    def _prepare_plain(self, found: Question, asked: Asked) -> _Prepared:
+        """The documents are assessed all the same, for the answer says what is known of them."""
+        assessed = self._pipeline.assess(found, abstain=False, prune=False)
+        return self._mixed(assessed, None, plain_template(self._pipeline.reader.adapter.config.plain_prompt), asked)
+
+    def _mixed(self, assessed: Assessed, told: Assessment | None, template: PromptTemplate, asked: Asked) -> _Prepared:
+        """The prompt over what is worth reading; `told` is what the LLM learns of it besides the text."""
         if not assessed.keep:
-            return _Prepared(assessed)
+            return _Prepared(assessed, template)
         turns = [Turn("system", asked.system)] if asked.system else []
         (prompt,), mixed = self._pipeline.reader.mix(
-            [found.ranked], assessed.assessment, asked.sampling.max_new_tokens, keep=[assessed.keep], history=turns
+            [assessed.found.ranked],
+            told,
+            asked.sampling.max_new_tokens,
+            keep=[assessed.keep],
+            template=template,
+            history=turns,
         )
-        return _Prepared(assessed, prompt, mixed)
+        return _Prepared(assessed, template, prompt, mixed)
+
+    def _attend(self, asked: Asked) -> Attended:
+        prepared = self._prepare(asked.question, asked)
+        if prepared.prompt is None or prepared.mixed is None:
+            return Attended((), None)
+        attention = last_token_attention(self._pipeline.reader.model.llm, prepared.prompt, prepared.mixed)
+        return Attended(tuple(index + 1 for index in prepared.assessed.keep), attention)
 
     def _noted(self, answered: Answered) -> Answered:
         answer = answered.answer

@@ -15,12 +15,14 @@ from r2ag.server.errors import handle_errors
 from r2ag.server.guard import LOOPBACK, Guard
 from r2ag.server.keys import Keys
 from r2ag.server.log import RequestLog
+from r2ag.server.routes.attention import attention_routes
 from r2ag.server.routes.chat import chat_routes
 from r2ag.server.routes.completions import completion_routes
 from r2ag.server.routes.documents import document_routes
 from r2ag.server.routes.embeddings import embedding_routes
 from r2ag.server.routes.health import health_routes
 from r2ag.server.routes.models import model_routes
+from r2ag.server.routes.page import page_routes
 from r2ag.server.routes.rerank import rerank_routes
 from r2ag.server.service import Service
 
@@ -44,11 +46,13 @@ def create_app(service: Service, keys: Keys | None = None, hosts: frozenset[str]
     for router in (
         chat_routes(service),
         completion_routes(service),
+        attention_routes(service),
         model_routes(),
         rerank_routes(service),
         embedding_routes(service),
         document_routes(service),
         health_routes(service),
+        page_routes(),
     ):
         app.include_router(router)
     handle_errors(app)

@@ -15,7 +15,7 @@ from r2ag.server.keys import Keys
 from r2ag.server.limits import Limits
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = ("/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
+OPEN_PATHS = ("/page", "/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
 WRITE_PATH = "/v1/documents"
 MULTIPART_BYTES = 10_000  # what a form takes besides its file
 # What was not read of a body would otherwise be read on, however long it is.
@@ -67,7 +67,7 @@ class Guard:
         path = scope["path"]
         if int(headers.get("content-length", "0")) > self._most_bytes(scope):
             raise ApiError(413, _too_large(self._most_bytes(scope)))
-        if not any(path == each or path.startswith(f"{each}/") for each in OPEN_PATHS):
+        if path != "/" and not any(path == each or path.startswith(f"{each}/") for each in OPEN_PATHS):
             self._check_key(headers, writes=path.startswith(WRITE_PATH) and scope["method"] not in _READING)
 
     def _check_key(self, headers: Headers, writes: bool) -> None:

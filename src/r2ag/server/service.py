@@ -7,6 +7,7 @@ from pathlib import Path
 
 from r2ag.encoder import FeatureEncoder, TextEncoder
 from r2ag.engines.batch import Batch
+from r2ag.engines.writing import Sampling
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, Asked
 from r2ag.server.encoder import QueuedEncoder
@@ -19,8 +20,8 @@ from r2ag.server.places import Places
 from r2ag.server.schemas.asking import (
     AnswerDocument,
     AnswerFacts,
-    AskingRequest,
     GivenDocument,
+    Selection,
     answer_document,
 )
 from r2ag.store import Store, parse_where
@@ -83,17 +84,17 @@ class Service:
             self.library.close()
         self.thread.close()
 
-    def asked(self, request: AskingRequest, question: str, max_new_tokens: int | None) -> Asked:
+    def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
         """A request's question, checked.
 
         Raises:
             ApiError: it goes beyond the limits, or there is nothing to search.
             InputError: its condition can't be read.
         """
-        if (max_new_tokens or 0) > self.limits.new_tokens:
+        if sampling.max_new_tokens > self.limits.new_tokens:
             raise ApiError(
                 400,
-                f"max_tokens is {max_new_tokens}; this server writes at most {self.limits.new_tokens}.",
+                f"max_tokens is {sampling.max_new_tokens}; this server writes at most {self.limits.new_tokens}.",
                 "max_tokens",
             )
         if request.where is not None:
@@ -105,11 +106,12 @@ class Service:
         documents = None if request.documents is None else self.documents(request.documents)
         return Asked(
             question,
-            request.sampling(max_new_tokens),
+            sampling,
             documents=documents,
             k=request.k,
             where=request.where,
             abstain=request.abstain,
+            prune=request.prune,
         )
 
     def documents(self, given: list[GivenDocument]) -> tuple[Document, ...]:

@@ -26,13 +26,14 @@ STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 """What a route that can stream answers with besides JSON."""
 
 
-def check_model(given: str, known: str) -> None:
+def check_model(given: str, *known: str) -> None:
     """Refuses a model that this address does not have.
 
     Raises:
-        ApiError: names the one there is.
+        ApiError: names those there are.
     """
-    if given != known:
+    if given not in known:
+        names = " and ".join(map(repr, known))
         raise ApiError(
-            404, f"There is no model {given[:80]!r} here; this address has {known!r}.", "model", "model_not_found"
+            404, f"There is no model {given[:80]!r} here; this address has {names}.", "model", "model_not_found"
         )

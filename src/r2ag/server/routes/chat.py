@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from r2ag.server.answering import Answered
 from r2ag.server.log import log_texts
 from r2ag.server.routes import ERRORS, STREAM, check_model
-from r2ag.server.schemas.asking import MODEL, AnswerFacts, Usage
+from r2ag.server.schemas.asking import MODEL, PLAIN_MODEL, AnswerFacts, Usage
 from r2ag.server.schemas.chat import Annotation, AnswerMessage, ChatChoice, ChatCompletion, ChatRequest, UrlCitation
 from r2ag.server.service import Service
 from r2ag.server.sse import EventStream, first_of, unless_client_leaves
@@ -26,25 +26,26 @@ def chat_routes(service: Service) -> APIRouter:
     @router.post("/v1/chat/completions", responses={**ERRORS, **STREAM}, response_model=ChatCompletion)
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response | ChatCompletion:
         """An answer to the last message from the server's documents, or from those of the request."""
-        check_model(body.model, MODEL)
-        asked = service.asked(body, body.question, body.max_completion_tokens or body.max_tokens)
-        asked = replace(asked, history=body.history, system=body.system)
+        check_model(body.model, MODEL, PLAIN_MODEL)
+        sampling = body.sampling(body.max_completion_tokens or body.max_tokens)
+        asked = service.asked(body, body.question, sampling)
+        asked = replace(asked, history=body.history, system=body.system, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))
             return EventStream(_chunks(items, service, body))
         answered = await unless_client_leaves(request, service.answering.answer(asked))
         log_texts(service.log_text, answered)
-        return _completion(answered, service.facts(answered.answer, body.documents is not None))
+        return _completion(answered, service.facts(answered.answer, body.documents is not None), body.model)
 
     return router
 
 
-def _completion(answered: Answered, facts: AnswerFacts) -> ChatCompletion:
+def _completion(answered: Answered, facts: AnswerFacts, model: str) -> ChatCompletion:
     message = AnswerMessage(content=answered.text, annotations=_annotations(answered.text, facts))
     return ChatCompletion(
         id=_new_id(),
         created=int(time.time()),
-        model=MODEL,
+        model=model,
         choices=[ChatChoice(message=message, finish_reason=_finish_reason(answered))],
         usage=Usage.of(answered.answer),
         r2ag=facts,
@@ -55,7 +56,7 @@ async def _chunks(
     items: AsyncGenerator[str | Answered], service: Service, body: ChatRequest
 ) -> AsyncGenerator[dict[str, Any]]:
     """The role, the pieces, then why the answer ended and what it is made of; the usage where it was asked for."""
-    head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time()), "model": MODEL}
+    head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time()), "model": body.model}
     with_usage = body.stream_options is not None and body.stream_options.include_usage
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None, **further: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from r2ag.server.answering import Answered
 from r2ag.server.log import log_texts
 from r2ag.server.routes import ERRORS, STREAM, check_model
-from r2ag.server.schemas.asking import MODEL, Usage
+from r2ag.server.schemas.asking import MODEL, PLAIN_MODEL, Usage
 from r2ag.server.schemas.completions import Completion, CompletionChoice, CompletionRequest
 from r2ag.server.service import Service
 from r2ag.server.sse import EventStream, first_of, unless_client_leaves
@@ -25,8 +26,9 @@ def completion_routes(service: Service) -> APIRouter:
     @router.post("/v1/completions", responses={**ERRORS, **STREAM}, response_model=Completion)
     async def create_completion(body: CompletionRequest, request: Request) -> Response | Completion:
         """An answer to the prompt, which is a question."""
-        check_model(body.model, MODEL)
-        asked = service.asked(body, body.prompt, body.max_tokens)
+        check_model(body.model, MODEL, PLAIN_MODEL)
+        asked = service.asked(body, body.prompt, body.sampling(body.max_tokens))
+        asked = replace(asked, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))
             return EventStream(_chunks(items, service, body))
@@ -35,7 +37,7 @@ def completion_routes(service: Service) -> APIRouter:
         return Completion(
             id=_new_id(),
             created=int(time.time()),
-            model=MODEL,
+            model=body.model,
             choices=[CompletionChoice(text=answered.text, finish_reason=_finish_reason(answered))],
             usage=Usage.of(answered.answer),
             r2ag=service.facts(answered.answer, body.documents is not None),
@@ -47,7 +49,7 @@ def completion_routes(service: Service) -> APIRouter:
 async def _chunks(
     items: AsyncGenerator[str | Answered], service: Service, body: CompletionRequest
 ) -> AsyncGenerator[dict[str, Any]]:
-    head = {"id": _new_id(), "object": "text_completion", "created": int(time.time()), "model": MODEL}
+    head = {"id": _new_id(), "object": "text_completion", "created": int(time.time()), "model": body.model}
 
     def chunk(text: str, finish_reason: str | None = None, **further: Any) -> dict[str, Any]:
         choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from r2ag.server.errors import ApiError
 from r2ag.server.routes import ERRORS
-from r2ag.server.schemas.asking import ENCODER_MODEL, MODEL
+from r2ag.server.schemas.asking import ENCODER_MODEL, MODEL, PLAIN_MODEL
 
 _SINCE = 1_735_689_600  # OpenAI's clients want a time; ours says nothing
+_MODELS = (MODEL, PLAIN_MODEL, ENCODER_MODEL)
 
 
 class ModelCard(BaseModel):
@@ -36,13 +37,13 @@ def model_routes() -> APIRouter:
 
     @router.get("/v1/models", responses=ERRORS)
     async def list_models() -> ModelList:
-        """`r2ag` answers and reranks; `r2ag-encoder` embeds."""
-        return ModelList(data=[ModelCard(id=MODEL), ModelCard(id=ENCODER_MODEL)])
+        """`r2ag` answers and reranks; `rag` is plain RAG with the same LLM; `r2ag-encoder` embeds."""
+        return ModelList(data=[ModelCard(id=model) for model in _MODELS])
 
     @router.get("/v1/models/{model}", responses=ERRORS)
     async def retrieve_model(model: str) -> ModelCard:
         """One of them."""
-        if model not in (MODEL, ENCODER_MODEL):
+        if model not in _MODELS:
             raise ApiError(
                 404, "There is no such model; GET /v1/models lists those there are.", "model", "model_not_found"
             )

@@ -10,7 +10,7 @@ from r2ag.engines.writing import Sampling
 from r2ag.pipeline import DEFAULT_NEW_TOKENS
 from r2ag.types import Answer, Document, ScoredDocument
 
-MODEL, ENCODER_MODEL = "r2ag", "r2ag-encoder"
+MODEL, PLAIN_MODEL, ENCODER_MODEL = "r2ag", "rag", "r2ag-encoder"
 
 _REFUSALS = {
     "n": "this server gives one answer to a request",
@@ -74,18 +74,8 @@ class StreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
-class AskingRequest(Strict):
-    """Fields of both addresses; the first are OpenAI's, then R²AG's own, then those that are taken and ignored, then
-    those whose only value here is to do nothing."""
-
-    model: str
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    temperature: float | None = Field(0.0, ge=0, le=2, description="0, the default, takes the likeliest token.")
-    top_p: float | None = Field(1.0, ge=0, le=1)
-    max_tokens: int | None = Field(None, ge=1, description=f"{DEFAULT_NEW_TOKENS} where it is not given.")
-    stop: StopTexts | None = None
-    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
+class Selection(Strict):
+    """R²AG's own fields: what to answer from."""
 
     documents: list[AnyDocument] | None = Field(
         None, min_length=1, description="Documents to answer from, in place of the server's."
@@ -93,6 +83,21 @@ class AskingRequest(Strict):
     k: int | None = Field(None, ge=1, description="How many documents to take.")
     where: str | None = Field(None, max_length=2000, description="A condition on the store's documents.")
     abstain: bool = Field(True, description="Give no answer where no document passes for relevant.")
+    prune: bool = Field(True, description="Let the LLM read only the documents that may matter.")
+
+
+class AskingRequest(Selection):
+    """Fields of both addresses besides R²AG's own; the first are OpenAI's, then those that are taken and ignored, then
+    those whose only value here is to do nothing."""
+
+    model: str = Field(description="`r2ag`, or `rag` for plain RAG's answer to compare with.")
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(0.0, ge=0, le=2, description="0, the default, takes the likeliest token.")
+    top_p: float | None = Field(1.0, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, description=f"{DEFAULT_NEW_TOKENS} where it is not given.")
+    stop: StopTexts | None = None
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
 
     user: str | None = None
     metadata: dict[str, str] | None = None
