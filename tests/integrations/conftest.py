@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from r2ag.pipeline import Pipeline
+from tests.cli.conftest import r2ag, tiny
 from tests.test_pipeline import QUESTION, new_pipeline
 from tests.tiny import some_documents
 
-__all__ = ["QUESTION"]
+__all__ = ["QUESTION", "r2ag", "tiny"]
 
 
 @pytest.fixture(scope="session")
