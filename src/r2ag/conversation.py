@@ -13,12 +13,13 @@ languages are left as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
 from r2ag.prompting import Prompt, PromptTemplate
+from r2ag.types import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from r2ag.reader import Reader
@@ -32,6 +33,18 @@ class Exchange:
 
     question: str
     answer: str
+
+
+def exchanges_of(messages: Iterable[tuple[str, str]]) -> tuple[Exchange, ...]:
+    """What was asked and answered in messages, each a role and a text; of other roles than "user" and "assistant"
+    nothing."""
+    exchanges: list[Exchange] = []
+    for role, text in messages:
+        if role == "user" and text.strip():
+            exchanges.append(Exchange(text, ""))
+        elif role == "assistant" and exchanges:
+            exchanges[-1] = Exchange(exchanges[-1].question, "" if text == NOTHING_FOUND else text)
+    return tuple(exchanges)
 
 
 _SHOTS = (

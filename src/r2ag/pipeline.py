@@ -20,6 +20,7 @@ from r2ag import streaming
 from r2ag.adapter import Adapter
 from r2ag.answers import Answers, Assessed, Question
 from r2ag.calibration import keep_relevant
+from r2ag.conversation import Exchange, stand_alone
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
@@ -224,6 +225,11 @@ class Pipeline:
         if assessed.assessment is None:
             return self._answers.of_nothing(assessed.found)
         return self._answers.of_reading(assessed.found, assessed.assessment, assessed.keep, reading)
+
+    def stand_alone(self, question: str, history: Sequence[Exchange]) -> str:
+        """A follow-up as a question that needs no conversation; see r2ag.conversation.stand_alone."""
+        with self._turn:
+            return stand_alone(self.reader, question, history)
 
     def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, suppress
 from queue import Queue
 from threading import Event, Thread
@@ -14,7 +14,7 @@ Ask = Callable[[Callable[[str], None]], Answer]
 """Something that answers and hands each piece of text on as it is written."""
 
 
-def stream(ask: Ask) -> Iterator[str | Answer]:
+def stream(ask: Ask) -> Generator[str | Answer]:
     """Pieces of text, then the Answer; raises what `ask` raises. Closing the iterator stops the answer."""
     queue: Queue[str | Answer | BaseException] = Queue()
     unwanted = _start(ask, queue.put)

@@ -20,6 +20,7 @@ COMMANDS = (
     ("info",),
     ("index",),
     ("serve",),
+    ("mcp",),
     *(("store", name) for name in ("info", "check", "compact", "remove")),
     *(("data", name) for name in ("convert", "stats", "mine", "make", "from-logs")),
 )

@@ -29,6 +29,7 @@ from r2ag.cli.data_stats import stats
 from r2ag.cli.eval import evaluate
 from r2ag.cli.index import index
 from r2ag.cli.info import info
+from r2ag.cli.mcp import mcp
 from r2ag.cli.output import clean, survive_any_text
 from r2ag.cli.report import report
 from r2ag.cli.serve import serve
@@ -101,6 +102,7 @@ _command(
     "r2ag serve --store my-store --port 8080",
     "r2ag serve --store my-store --host 0.0.0.0 --allow-host r2ag.example.org --keys keys.txt",
 )
+_command("mcp", mcp, "r2ag mcp --docs notes/", "r2ag mcp --store my-store --finder hybrid")
 _command(
     "train",
     train,

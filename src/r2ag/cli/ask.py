@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
-from r2ag.cli.memory import read_into_memory
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
 from r2ag.cli.settings import is_typed
+from r2ag.cli.source import open_source
 from r2ag.errors import InputError
-
-if TYPE_CHECKING:
-    from r2ag.pipeline import Pipeline
-    from r2ag.types import Answer, ScoredDocument
+from r2ag.fields import answer_fields
 
 
 def ask(
@@ -101,7 +97,7 @@ def ask(
     _check(question, as_json)
     given = StoreSearch(where, finder, reranker, encoder, embeddings_url)
     docs, store, search = _settled(context, docs, store, given)
-    fill = _from_files(docs or [], more or [], search) if store is None else _from_store(store, docs, more, search)
+    fill = open_source(docs, more, store, search)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
@@ -144,7 +140,8 @@ def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, std
     writer.end(answer)
     plain = asking.answer_plain(found) if compare else None
     if as_json:
-        print_json(answer_fields(answer, plain), stdout)
+        fields = answer_fields(answer)
+        print_json(fields if plain is None else fields | {"plain_answer": plain}, stdout)
         return
     if plain is not None:
         print_plain(plain, stdout)
@@ -152,52 +149,3 @@ def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, std
     print_citations(answer, stdout)
     if answer.documents:
         print_documents(answer, stdout)
-
-
-def answer_fields(answer: Answer, plain_answer: str | None = None) -> dict[str, Any]:
-    """An answer as `--json` prints it."""
-    fields = {
-        "question": answer.question,
-        "answer": answer.text,
-        "abstained": answer.abstained,
-        "citations": list(answer.citations),
-        "documents": [_document_fields(document) for document in answer.documents],
-        "timings_ms": dict(answer.timings_ms),
-        "usage": dict(answer.usage),
-        "models": dict(answer.models),
-    }
-    return fields if plain_answer is None else fields | {"plain_answer": plain_answer}
-
-
-def _document_fields(document: ScoredDocument) -> dict[str, Any]:
-    return {
-        "rank": document.rank,
-        "source": document.document.source,
-        "section": document.document.section,
-        "place": document.document.place,
-        "title": document.document.title,
-        "text": document.document.text,
-        "features": dict(document.features),
-        "relevance_probability": document.relevance_probability,
-        "used": document.used,
-    }
-
-
-def _from_files(docs: Sequence[Path], more: Sequence[Path], search: StoreSearch) -> Callable[[Pipeline], None]:
-    if not docs:
-        raise typer.BadParameter("Give the documents with --docs PATH… or --store DIR.")
-    if search != StoreSearch():
-        raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
-    return read_into_memory(docs, more)
-
-
-def _from_store(
-    folder: Path, docs: Sequence[Path] | None, more: Sequence[Path] | None, search: StoreSearch
-) -> Callable[[Pipeline], None]:
-    """Opens the store and reads the condition at once, as files are read."""
-    if docs:
-        raise InputError("--docs and --store can't go together; add the files to the store with r2ag index.")
-    if more:
-        raise InputError(f"--store takes one folder and {more[0]} follows it; is it part of the question? Quote that.")
-    store = search.open(folder)
-    return lambda pipeline: pipeline.use(search.finder_over(store, pipeline.encoder))

@@ -27,6 +27,11 @@ def need_server() -> None:
     _need("The server", "serve", "fastapi_offline", "prometheus_client", "python_multipart", "uvicorn")
 
 
+def need_mcp() -> None:
+    """Raises InputError where the package of the extra `mcp` is missing."""
+    _need("The MCP server", "mcp", "mcp")
+
+
 def _need(what: str, extra: str, *packages: str) -> None:
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:

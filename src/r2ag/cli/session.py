@@ -103,11 +103,11 @@ class Session:
                 raise InputError(f"There is no command {line}; /help lists those there are.")
 
     def _ask(self, question: str) -> None:
-        from r2ag.conversation import Exchange, stand_alone
+        from r2ag.conversation import Exchange
         from r2ag.prompting import check_question
 
         check_question(question)
-        understood = stand_alone(self._asking.pipeline.reader, question, self._history)
+        understood = self._asking.pipeline.stand_alone(question, self._history)
         if understood != question:
             print(f"Understood as: {clean(understood)}", file=self._stream, flush=True)
         found = self._asking.find(understood)

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from r2ag.conversation import Exchange
+from r2ag.conversation import Exchange, exchanges_of
 from r2ag.server.schemas.asking import AnswerFacts, AskingRequest, Usage
-from r2ag.types import NOTHING_FOUND
 
 MAX_MESSAGES = 200
 
@@ -98,14 +97,7 @@ class ChatRequest(AskingRequest):
     @property
     def history(self) -> tuple[Exchange, ...]:
         """What was asked and answered before."""
-        exchanges: list[Exchange] = []
-        for message in self.messages[:-1]:
-            if message.role == "user" and message.text.strip():
-                exchanges.append(Exchange(message.text, ""))
-            elif message.role == "assistant" and exchanges:
-                answer = "" if message.text == NOTHING_FOUND else message.text
-                exchanges[-1] = Exchange(exchanges[-1].question, answer)
-        return tuple(exchanges)
+        return exchanges_of((message.role, message.text) for message in self.messages[:-1])
 
 
 class UrlCitation(BaseModel):

@@ -1,0 +1,68 @@
+"""`r2ag mcp`: documents as tools of an MCP client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
+from r2ag.cli.output import libraries_to_stderr, note
+from r2ag.cli.requirements import need_mcp
+from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.source import open_source
+
+
+def mcp(
+    docs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--docs",
+            metavar="PATH…",
+            help="Files, folders or patterns to answer from; more may follow, or repeat --docs.",
+            show_default=False,
+        ),
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="A store that r2ag index made, instead.", show_default=False),
+    ] = None,
+    finder: Annotated[
+        FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
+    ] = FinderName.DENSE,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            "--reranker",
+            metavar="MODEL",
+            help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
+            show_default="none",
+        ),
+    ] = None,
+    encoder: EncoderName = None,
+    embeddings_url: EmbeddingsUrl = None,
+    llm: Llm = None,
+    retriever: Retriever = None,
+    adapter: AdapterName = None,
+) -> None:
+    """Give an MCP client the tools search and ask over your documents.
+
+    The client starts this command and talks to it over stdin and stdout; it ends with the client. In the client's
+    settings the command is r2ag, and its arguments are those below. Give whole paths, for the client chooses the folder
+    that it is started in.
+    """
+    need_mcp()
+    search = StoreSearch(None, finder, reranker, encoder, embeddings_url)
+    with libraries_to_stderr():
+        fill = open_source(docs, more, store, search)
+        note("Loading the models …")
+        from r2ag.integrations.mcp import new_server
+        from r2ag.pipeline import Pipeline
+
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        fill(pipeline)
+        server = new_server(pipeline)
+    note("Ready.")
+    server.run()

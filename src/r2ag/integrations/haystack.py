@@ -1,0 +1,224 @@
+"""Haystack: a ranker and a generator for its pipelines. Needs the extra `haystack`.
+
+models = R2AGModels()
+pipeline = Pipeline()
+pipeline.add_component("ranker", R2AGRanker(models, threshold=0.1))
+pipeline.add_component("generator", R2AGGenerator(models))
+pipeline.connect("ranker.documents", "generator.documents")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from haystack import Document as HaystackDocument
+from haystack import component, default_from_dict, default_to_dict
+from haystack.dataclasses import ChatMessage, StreamingChunk
+from haystack.utils import deserialize_callable, serialize_callable
+
+from r2ag.errors import InputError
+from r2ag.fields import answer_fields, relevance_fields
+from r2ag.integrations.asking import Asking, Chat, text_of
+from r2ag.integrations.documents import document_of, most_relevant, score
+from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
+from r2ag.types import Answer, Document
+
+
+@dataclass(frozen=True)
+class R2AGModels:
+    """Names of the models, which components that are given the same object share; loaded when they are first needed.
+
+    Args:
+        adapter, llm, retriever: as Pipeline.from_pretrained takes them; None is the shipped adapter, and what it names.
+    """
+
+    adapter: str | None = None
+    llm: str | None = None
+    retriever: str | None = None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The models, loaded.
+
+        Raises:
+            InputError: one of them can't be had, or they don't belong together.
+        """
+        return Pipeline.from_pretrained(self.adapter, self.llm, self.retriever)
+
+
+@component
+class R2AGRanker:
+    """Puts documents in order of the calibrated probability that they are relevant, and leaves out the others.
+
+    The probability is each document's new score; its meta gets it too, as `relevance_probability`, and the `features`
+    behind it. Pass documents in their retriever's order, which features depend on.
+
+    Args:
+        models: None is the shipped adapter with its models.
+        threshold: the least probability of a document that is kept; None keeps all.
+        top_k: how many are kept at most; None keeps all.
+
+    Raises:
+        ValueError: the threshold is no probability, or top_k is not positive.
+    """
+
+    def __init__(
+        self, models: R2AGModels | None = None, threshold: float | None = None, top_k: int | None = None
+    ) -> None:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}; it must be a probability, from 0 to 1.")
+        _check_positive("top_k", top_k)
+        self.models = models or R2AGModels()
+        self.threshold = threshold
+        self.top_k = top_k
+
+    def warm_up(self) -> None:
+        """Loads the models."""
+        _ = self.models.pipeline
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ranker as Haystack saves it."""
+        parameters = {"models": asdict(self.models), "threshold": self.threshold, "top_k": self.top_k}
+        saved: dict[str, Any] = default_to_dict(self, **parameters)
+        return saved
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> R2AGRanker:
+        """A ranker that was saved."""
+        loaded: R2AGRanker = default_from_dict(cls, _with_models(data))
+        return loaded
+
+    @component.output_types(documents=list[HaystackDocument])
+    def run(
+        self, query: str, documents: list[HaystackDocument], top_k: int | None = None
+    ) -> dict[str, list[HaystackDocument]]:
+        """The documents that are kept, the most relevant first.
+
+        Args:
+            top_k: in place of the ranker's own.
+
+        Raises:
+            InputError: the query can't be used, or there are more documents than the adapter takes.
+            ValueError: top_k is not positive.
+        """
+        _check_positive("top_k", top_k)
+        if not documents:
+            return {"documents": []}
+        scored = score(self.models.pipeline, query, _documents(documents))
+        kept = []
+        for one in most_relevant(scored, self.threshold, top_k or self.top_k):
+            original = documents[one.rank - 1]
+            meta = original.meta | relevance_fields(one)
+            kept.append(replace(original, score=one.relevance_probability, meta=meta))
+        return {"documents": kept}
+
+
+@component
+class R2AGGenerator:
+    """Answers the last user message from documents.
+
+    Messages before it make a follow-up stand alone, and a system message goes before the instruction. The meta of a
+    reply has the `model`, its `usage`, and in `r2ag` what `r2ag ask --json` prints. Where nothing relevant was found,
+    the reply says so.
+
+    Args:
+        models: None is the shipped adapter with its models.
+        max_new_tokens: the longest answer.
+        streaming_callback: called with each piece of an answer as it is written.
+
+    Raises:
+        ValueError: max_new_tokens is not positive.
+    """
+
+    def __init__(
+        self,
+        models: R2AGModels | None = None,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        streaming_callback: Callable[[StreamingChunk], None] | None = None,
+    ) -> None:
+        _check_positive("max_new_tokens", max_new_tokens)
+        self.models = models or R2AGModels()
+        self.max_new_tokens = max_new_tokens
+        self.streaming_callback = streaming_callback
+
+    def warm_up(self) -> None:
+        """Loads the models."""
+        _ = self.models.pipeline
+
+    def to_dict(self) -> dict[str, Any]:
+        """The generator as Haystack saves it."""
+        callback = None if self.streaming_callback is None else serialize_callable(self.streaming_callback)
+        parameters = {"models": asdict(self.models), "max_new_tokens": self.max_new_tokens}
+        saved: dict[str, Any] = default_to_dict(self, **parameters, streaming_callback=callback)
+        return saved
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> R2AGGenerator:
+        """A generator that was saved."""
+        data = _with_models(data)
+        parameters = data["init_parameters"]
+        if parameters.get("streaming_callback") is not None:
+            parameters["streaming_callback"] = deserialize_callable(parameters["streaming_callback"])
+        loaded: R2AGGenerator = default_from_dict(cls, data)
+        return loaded
+
+    @component.output_types(replies=list[ChatMessage])
+    def run(
+        self,
+        messages: list[ChatMessage] | str,
+        documents: list[HaystackDocument],
+        streaming_callback: Callable[[StreamingChunk], None] | None = None,
+    ) -> dict[str, list[ChatMessage]]:
+        """One reply.
+
+        Args:
+            messages: whose last user message is the question; or the question alone.
+            documents: in their retriever's order; without any, the reply says that nothing was found.
+            streaming_callback: in place of the generator's own.
+
+        Raises:
+            InputError: the question or the documents can't be used.
+        """
+        said = [("user", messages)] if isinstance(messages, str) else [(one.role.value, _text(one)) for one in messages]
+        asking = Asking(self.models.pipeline, None, self.max_new_tokens)
+        callback = streaming_callback or self.streaming_callback
+
+        def on_text(piece: str) -> None:
+            if callback is not None:
+                callback(StreamingChunk(piece))
+
+        return {"replies": [_reply(asking(Chat.of(said), _documents(documents), on_text))]}
+
+
+def _check_positive(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"{name} is {value}; it must be 1 or more.")
+
+
+def _with_models(data: dict[str, Any]) -> dict[str, Any]:
+    """A copy, for Haystack reads the same dictionary more than once."""
+    parameters = data.get("init_parameters", {})
+    return data | {"init_parameters": parameters | {"models": R2AGModels(**parameters.get("models") or {})}}
+
+
+def _documents(documents: Sequence[HaystackDocument]) -> tuple[Document, ...]:
+    return tuple(document_of(document.content, document.meta) for document in documents)
+
+
+def _text(message: ChatMessage) -> str:
+    if message.images or message.files:
+        raise InputError("A message holds more than text, and R²AG reads text alone; leave the rest out.")
+    return "\n".join(message.texts)
+
+
+def _reply(answer: Answer) -> ChatMessage:
+    meta = {
+        "model": answer.models["llm"],
+        "usage": dict(answer.usage),
+        "finish_reason": "stop",
+        "r2ag": answer_fields(answer),
+    }
+    return ChatMessage.from_assistant(text_of(answer), meta=meta)
