@@ -55,7 +55,7 @@ def test_a_lora_is_written_that_changes_the_vectors(base, tuned):
     after = FeatureEncoder.from_pretrained(str(base), folder, device="cpu")
     np.testing.assert_allclose(after.encode_queries(QUESTIONS), in_memory.encode_queries(QUESTIONS), atol=1e-5)
     assert not np.allclose(after.encode_queries(QUESTIONS), before.encode_queries(QUESTIONS), atol=0.05)
-    assert margin(after) > margin(before) + 0.1
+    assert margin(after) > margin(before) + 0.05
 
 
 def test_the_same_seed_writes_the_same_lora(tune, tuned):
