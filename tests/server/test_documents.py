@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+import r2ag.server.library
+from r2ag.server.library import Entry
 from r2ag.server.limits import Limits
-from r2ag.store import Store, index_files
+from r2ag.store import Store, StoredFile, index_files
 from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running
 
 BRIDGE = b"# The bridge\n\nThe bridge was built in 1471.\n"
@@ -159,6 +161,25 @@ def test_questions_are_answered_while_documents_are_indexed_and_deleted(store_se
     asking.join()
     assert failures == []
     assert names(store_server) == ["bridge.md"]
+
+
+def test_a_document_that_becomes_ready_while_the_list_is_made_is_in_it(
+    store_server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added(store_server, "first.md")
+    library, gate = store_server.service.library, Event()
+    assert library is not None
+    store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
+    upload(store_server, "second.md")
+    make = r2ag.server.library._entry
+
+    def make_late(file: StoredFile) -> Entry:
+        gate.set()
+        eventually(lambda: not library._uploads)
+        return make(file)
+
+    monkeypatch.setattr(r2ag.server.library, "_entry", make_late)
+    assert names(store_server) == ["first.md", "second.md"]
 
 
 def test_an_upload_that_was_not_indexed_before_a_crash_is_indexed_at_the_next_start(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from r2ag.corpus.formats import why_not_read
@@ -59,6 +60,7 @@ class Library:
         self._folder.mkdir(exist_ok=True)
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
         self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
+        self._lock = Lock()  # a file in the folder and what is noted of it change together
 
     def start(self) -> None:
         """Makes the store agree with the folder, which differ where the server was killed."""
@@ -71,9 +73,10 @@ class Library:
 
     def entries(self) -> list[Entry]:
         """All documents, by id."""
+        uploads = dict(self._uploads)  # before the store, so that one which goes over to it meanwhile is in either
         with self._snapshot() as snapshot:
             stored = {entry.id: entry for entry in map(_entry, snapshot.files().values())}
-        return [entry for _, entry in sorted((stored | self._uploads).items())]
+        return [entry for _, entry in sorted((stored | uploads).items())]
 
     def entry(self, id_: str) -> Entry:
         """One document.
@@ -105,9 +108,10 @@ class Library:
             raise ApiError(400, f"The file {name!r} {reason}", "file")
         if not content:
             raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
-        write_whole(path, content)
         entry = Entry(document_id(str(path)), name, len(content), time.time(), "indexing")
-        self._uploads[entry.id] = entry
+        with self._lock:
+            write_whole(path, content)
+            self._uploads[entry.id] = entry
         self._work.submit(self._index, path, entry)
         return entry
 
@@ -121,10 +125,11 @@ class Library:
         with self._snapshot() as snapshot:
             source = next((source for source in snapshot.files() if document_id(source) == id_), None)
         path = self._folder / entry.name
-        if document_id(str(path)) == id_:
-            path.unlink(missing_ok=True)
-            source = str(path)
-        self._uploads.pop(id_, None)
+        with self._lock:
+            if document_id(str(path)) == id_:
+                path.unlink(missing_ok=True)
+                source = str(path)
+            self._uploads.pop(id_, None)
         assert source is not None
         return self._work.submit(self._forget, Path(source))
 
@@ -149,13 +154,14 @@ class Library:
 
     def _settle(self, entry: Entry | None, reason: str) -> None:
         """Notes what became of an upload, unless it was deleted or replaced meanwhile."""
-        if entry is None or self._uploads.get(entry.id) is not entry:
-            return
-        if reason:
-            (self._folder / entry.name).unlink(missing_ok=True)
-            self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
-        else:
-            del self._uploads[entry.id]
+        with self._lock:
+            if entry is None or self._uploads.get(entry.id) is not entry:
+                return
+            if reason:
+                (self._folder / entry.name).unlink(missing_ok=True)
+                self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
+            else:
+                del self._uploads[entry.id]
 
     def _forget(self, path: Path) -> None:
         with self._store.snapshot() as snapshot:

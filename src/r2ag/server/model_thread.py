@@ -111,13 +111,13 @@ class ModelThread:
                 self._step()
 
     def _join(self, joining: _Wanted) -> None:
+        self._writing.append(joining)  # before its first piece is handed on: who has one is counted
         try:
             self._batch.join(joining.mixed, joining.row)
         except Exception as error:
             logger.exception("A prompt could not be read.")
+            self._writing.remove(joining)
             _settle(joining.future, error)
-            return
-        self._writing.append(joining)
 
     def _step(self) -> None:
         self._forget([wanted for wanted in self._writing if wanted.future.cancelled()])

@@ -6,8 +6,16 @@ const KEY = "r2ag.key";
 
 export const key = () => sessionStorage.getItem(KEY) ?? "";
 
-/** Asks for the API key; whether one was given. It lives as long as the tab, and goes into no address. */
-export async function askForKey() {
+let asking = null;
+
+/** Asks for the API key, once for all requests that wait for it; whether one was given. */
+export function askForKey() {
+  asking ??= newKey().finally(() => (asking = null));
+  return asking;
+}
+
+/** It lives as long as the tab, and goes into no address. */
+async function newKey() {
   const dialog = byId("key-dialog");
   const value = byId("key-value");
   byId("key").hidden = false;

@@ -1,36 +1,42 @@
 // The store's documents: dropped or chosen, sent, indexed, listed, deleted.
 
-import { ApiError, deleteAt, getJson, upload } from "./api.js";
+import { deleteAt, getJson, upload } from "./api.js";
 import { isSure } from "./dialogs.js";
 import { button, byId, element } from "./dom.js";
 
 const POLL_MS = 1000;
 const PAGE = 1000;
 
+let lists = 0; // that were asked for
+let poll;
+
+/** Files are taken from the beginning: one that is dropped before the first list is there must not be lost. */
 export async function prepareLibrary() {
-  byId("files").addEventListener("change", (event) => {
-    send([...event.target.files]);
-    event.target.value = "";
-  });
+  const withoutStore = new AbortController();
+  takeFiles(withoutStore.signal);
   try {
     await showDocuments();
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return; // this server has no store
+    if (error.status === 404) return withoutStore.abort();
     say(error.message);
   }
   byId("library").hidden = false;
-  takeDrops();
 }
 
-function takeDrops() {
+function takeFiles(signal) {
   const drop = document.querySelector(".drop");
   const hover = (isOver) => drop.classList.toggle("over", isOver);
-  document.addEventListener("dragover", (event) => {
+  const on = (target, name, listener) => target.addEventListener(name, listener, { signal });
+  on(byId("files"), "change", (event) => {
+    send([...event.target.files]);
+    event.target.value = "";
+  });
+  on(document, "dragover", (event) => {
     event.preventDefault();
     hover(true);
   });
-  document.addEventListener("dragleave", (event) => event.relatedTarget === null && hover(false));
-  document.addEventListener("drop", (event) => {
+  on(document, "dragleave", (event) => event.relatedTarget === null && hover(false));
+  on(document, "drop", (event) => {
     event.preventDefault();
     hover(false);
     send([...event.dataTransfer.files]);
@@ -61,11 +67,29 @@ function uploadRow(name) {
   return { node: element("li", {}, element("span", { class: "name" }, name), progress, note), progress, note };
 }
 
+/** Shows the list, unless a later one was asked for meanwhile: this one may be of before an upload. */
 async function showDocuments() {
-  const documents = await allDocuments();
-  byId("document-count").textContent = documents.length || "";
-  byId("documents").replaceChildren(...documents.map(documentRow));
-  if (documents.some(({ status }) => status === "indexing")) setTimeout(() => showDocuments().catch(() => {}), POLL_MS);
+  const list = (lists += 1);
+  try {
+    const documents = await allDocuments();
+    if (list !== lists) return;
+    byId("document-count").textContent = documents.length || "";
+    byId("documents").replaceChildren(...documents.map(documentRow));
+    if (documents.some(({ status }) => status === "indexing")) showLater();
+  } catch (error) {
+    if (list === lists && mayPass(error)) showLater();
+    throw error;
+  }
+}
+
+function showLater() {
+  clearTimeout(poll);
+  poll = setTimeout(() => showDocuments().catch(() => {}), POLL_MS);
+}
+
+/** The server is away or busy; any other error would only be repeated. */
+function mayPass({ status }) {
+  return status === 0 || status === 429 || status >= 500;
 }
 
 async function allDocuments() {
