@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from r2ag.conversation import Exchange, FollowUp
+from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
 from r2ag.server.service import Service
 from r2ag.types import NOTHING_FOUND, Document
 from tests.server.conftest import QUESTION, Running, running
@@ -109,7 +109,9 @@ def test_own_documents_are_read_in_place_of_the_servers(server: Running) -> None
     assert len(chat(server, extra_body={"k": 2}).r2ag["documents"]) == 2
 
 
-def test_a_follow_up_is_made_to_stand_alone(server: Running) -> None:
+def test_a_follow_up_is_made_to_stand_alone(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The examples of how to rewrite take more than the tiny LLM's window; its rotary positions go on.
+    monkeypatch.setattr(server.pipeline.reader, "context_window", 4096)
     before = Exchange("Who built the bridge?", "A mason")
     messages = [
         {"role": "user", "content": before.question},
@@ -118,8 +120,16 @@ def test_a_follow_up_is_made_to_stand_alone(server: Running) -> None:
     ]
     follow_up = FollowUp.of("When did he fall?", [before])
     assert follow_up is not None
+    answer = chat(server, messages)
     # A random LLM writes nothing sound.
-    assert chat(server, messages).r2ag["question"] == follow_up.settled("") == "Who built the bridge? When did he fall?"
+    assert answer.r2ag["question"] == follow_up.settled("") == "Who built the bridge? When did he fall?"
+    reader = server.pipeline.reader
+    prompt = follow_up.prompt(reader)
+    assert prompt is not None
+    (rewriting,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
+    alone = chat(server, [{"role": "user", "content": answer.r2ag["question"]}]).usage
+    assert answer.usage.prompt_tokens == alone.prompt_tokens + len(prompt)
+    assert answer.usage.completion_tokens == alone.completion_tokens + rewriting.completion_tokens > 0
     assert chat(server, [*messages[:2], *USER]).r2ag["question"] == QUESTION
 
 

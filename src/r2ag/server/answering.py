@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
@@ -132,11 +133,12 @@ class Answering:
         started = time.perf_counter()
         check_question(asked.question)
         self._pipeline.check_k(asked.k)
-        question = await self._stand_alone(asked)
+        question, spent = await self._stand_alone(asked)
         prepared = await asyncio.wrap_future(self._thread.run(lambda: self._prepare(question, asked)))
         if prepared.prompt is None or prepared.mixed is None:
             on_text(NOTHING_FOUND)
-            return self._noted(Answered(self._pipeline.finish(prepared.assessed, None), NOTHING_FOUND, True))
+            answer = _with_usage(self._pipeline.finish(prepared.assessed, None), spent)
+            return self._noted(Answered(answer, NOTHING_FOUND, True))
         loop = asyncio.get_running_loop()
         is_first = True
 
@@ -159,14 +161,14 @@ class Answering:
             post,
         )
         generation = await asyncio.wrap_future(self._thread.write(prepared.mixed, row))
-        answer = self._pipeline.finish(prepared.assessed, Reading(generation, prepared.prompt))
+        answer = _with_usage(self._pipeline.finish(prepared.assessed, Reading(generation, prepared.prompt)), spent)
         return self._noted(Answered(answer, answer.text, generation.is_whole))
 
-    async def _stand_alone(self, asked: Asked) -> str:
-        """The question as `conversation.stand_alone` makes it, written beside other answers."""
+    async def _stand_alone(self, asked: Asked) -> tuple[str, Counter[str]]:
+        """The question as `conversation.stand_alone` makes it, written beside other answers; and the tokens it took."""
         follow_up = FollowUp.of(asked.question, asked.history)
         if follow_up is None:
-            return asked.question
+            return asked.question, Counter()
         reader = self._pipeline.reader
 
         def mix() -> MixedEmbeddings | None:
@@ -175,10 +177,12 @@ class Answering:
 
         mixed = await asyncio.wrap_future(self._thread.run(mix))
         if mixed is None:
-            return follow_up.settled("")
+            return follow_up.settled(""), Counter()
         sampling = Sampling(NEW_TOKENS, stop=(REWRITE.stop,))
         row = Writing(sampling, reader.engine.tokenizer, reader.engine.stop_tokens)
-        return follow_up.settled((await asyncio.wrap_future(self._thread.write(mixed, row))).text)
+        written = await asyncio.wrap_future(self._thread.write(mixed, row))
+        spent = Counter(prompt_tokens=mixed.mask.shape[-1], completion_tokens=written.completion_tokens)
+        return follow_up.settled(written.text), spent
 
     def _prepare(self, question: str, asked: Asked) -> _Prepared:
         """Finds, assesses and builds the prompt; on the models' thread."""
@@ -231,3 +235,7 @@ class Answering:
         timings = {name: round(ms, 1) for name, ms in answer.timings_ms.items()}
         current_request().fields |= {**answer.usage, "abstained": answer.abstained, "timings_ms": timings}
         return answered
+
+
+def _with_usage(answer: Answer, further: Counter[str]) -> Answer:
+    return replace(answer, usage={kind: count + further[kind] for kind, count in answer.usage.items()})
