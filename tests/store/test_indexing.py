@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from fpdf import FPDF
+from PIL import Image
 
 from r2ag.corpus import Skipped
 from r2ag.errors import InputError
@@ -110,6 +112,19 @@ def test_what_can_no_longer_be_read_leaves_the_store(store, notes, encoder):
     assert [(type(file), file.path.name) for file in report.skipped] == [(Skipped, "river.md")]
     assert report.removed == 1
     assert "river.md" not in contents(store)
+
+
+def test_pages_that_could_not_be_read_are_told(store, notes, encoder):
+    document = FPDF()
+    document.set_font("Helvetica")
+    document.add_page()
+    document.write(text="The bridge fell.")
+    document.add_page()
+    document.image(Image.new("L", (8, 8)))
+    document.output(str(notes / "half.pdf"))
+    report = index_files(store, [notes], encoder)
+    assert report.unread == ((str(notes / "half.pdf"), ("page 2",)),)
+    assert report.added == 5
 
 
 def test_metadata_is_kept_added_and_replaced(store, notes, encoder):

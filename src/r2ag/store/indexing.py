@@ -31,7 +31,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of the files; `passages` counts those that were encoded."""
+    """What became of the files; `passages` counts those that were encoded, `unread` are the places of
+    files that could not be read although the rest of the file could: (source, places)."""
 
     added: int = 0
     changed: int = 0
@@ -39,6 +40,7 @@ class IndexReport:
     removed: int = 0
     passages: int = 0
     skipped: tuple[Skipped, ...] = ()
+    unread: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def index_files(
@@ -120,6 +122,7 @@ class _Indexing:
         self._fields = fields
         self._on_progress = on_progress
         self._skipped: list[Skipped] = []
+        self._unread: list[tuple[str, tuple[str, ...]]] = []
         self._counts = {"added": 0, "changed": 0, "unchanged": 0, "removed": 0, "passages": 0}
         self._done = self._total = 0
 
@@ -135,7 +138,7 @@ class _Indexing:
         self._total = sum(sizes.values())
         with FileReader() as reader:  # one parser process for all files
             self._read_all(reader, sizes)
-        return IndexReport(**self._counts, skipped=tuple(self._skipped))
+        return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
 
     def _read_all(self, reader: FileReader, sizes: Mapping[Path, int]) -> None:
         batch = _Batch()
@@ -169,6 +172,8 @@ class _Indexing:
             self._skipped.append(file)
             batch.removed += [source] if known else []
             return
+        if file.unread:
+            self._unread.append((source, file.unread))
         fields = {**(known.fields if known else {}), **self._fields}
         stored = StoredFile(source, file.digest, file.size, file.modified, fields)
         if known and known.digest == file.digest:
