@@ -18,7 +18,9 @@ from r2ag.store.where import Value
 from r2ag.store.writer import Writer, check_fields, storable, with_fields
 from r2ag.types import Document
 
-PASSAGES_AT_ONCE = 128
+# Written in one transaction, and so lost together by a kill; many, since texts of like length are encoded together.
+PASSAGES_AT_ONCE = 512
+ENCODED_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -205,14 +207,16 @@ class _Indexing:
         self._on_progress(Progress(self._done, self._total))
 
     def _encode(self, batch: _Batch) -> np.ndarray:
-        """A long file is told of as its passages are done."""
+        """The longest first, since texts of like length are padded little; progress is told in between."""
         documents = batch.documents
-        parts = [np.zeros((0, self._encoder.dimension), np.float32)]
-        for start in range(0, len(documents), PASSAGES_AT_ONCE):
-            parts.append(self._encoder.encode_documents(documents[start : start + PASSAGES_AT_ONCE]))
-            share = min(start + PASSAGES_AT_ONCE, len(documents)) / len(documents)
+        order = sorted(range(len(documents)), key=lambda index: -len(documents[index].passage))
+        vectors = np.zeros((len(documents), self._encoder.dimension), np.float32)
+        for start in range(0, len(documents), ENCODED_AT_ONCE):
+            part = order[start : start + ENCODED_AT_ONCE]
+            vectors[part] = self._encoder.encode_documents([documents[index] for index in part])
+            share = (start + len(part)) / len(documents)
             self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
-        return np.concatenate(parts)
+        return vectors
 
 
 def _absolute(path: Path) -> Path:
