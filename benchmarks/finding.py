@@ -7,8 +7,9 @@
 FOLDER is one of BEIR's (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv). Out of files of records a corpus is pooled: the
 questions are held-back ones (r2ag.records.split), the passages theirs that are relevant, filled up with other passages
 of the files. A passage counts as relevant for the questions whose own records say so, so that another one that answers
-a question as well counts as a miss. All of it goes through a real store and the finders of `r2ag ask --finder`; MODEL
-is a cross-encoder of sentence-transformers that reads the best 50 of hybrid search. Prints one JSON object: for each
+a question as well counts as a miss. All of it goes through a real store and the finders of `r2ag ask --finder`, with
+the shipped adapter's encoder or another one; --reranker is a cross-encoder of sentence-transformers that reads the best
+50 of hybrid search. Prints one JSON object: for each
 way means with 95 % bootstrap intervals, and paired differences from dense search.
 """
 
@@ -24,10 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from r2ag.adapter import Adapter
 from r2ag.encoder import FeatureEncoder
 from r2ag.evaluation.intervals import mean_interval, paired_interval
 from r2ag.evaluation.ranking import RankingScores, score_rankings
-from r2ag.models import DEFAULT_RETRIEVER
+from r2ag.pipeline import PRETRAINED, load_encoder
 from r2ag.records.files import read_records
 from r2ag.records.formats.beir import OpenRetrieval, Question, is_beir, read_beir
 from r2ag.records.formats.order import by_hash
@@ -125,13 +127,16 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--reranker")
     parser.add_argument("--store", type=Path)
-    parser.add_argument("--encoder", default=DEFAULT_RETRIEVER)
+    parser.add_argument("--encoder")
     options = parser.parse_args()
     if is_beir(options.data[0]):
         data = read_beir(options.data[0], options.split)
     else:
         data = pooled(options.data, options.passages, options.questions, options.seed)
-    encoder = FeatureEncoder.from_pretrained(options.encoder)
+    if options.encoder:
+        encoder = FeatureEncoder.from_pretrained(options.encoder)
+    else:
+        encoder = load_encoder(Adapter.from_pretrained(PRETRAINED))
     with tempfile.TemporaryDirectory() as folder:
         store = stored(data, options.store or Path(folder) / "store", encoder)
         if store.info().documents != len(data.corpus):
