@@ -131,8 +131,10 @@ def test_progress_rises_to_the_whole(store, notes, encoder):
     seen: list[Progress] = []
     counts(store, notes, encoder, on_progress=seen.append)
     done = [progress.done for progress in seen]
+    assert done[0] == 0
     assert done == sorted(done)
     assert len(set(done)) >= 4
+    assert len({progress.total for progress in seen}) == 1
     assert seen[-1].done == seen[-1].total == sum(file.stat().st_size for file in notes.iterdir())
 
 

@@ -92,8 +92,8 @@ class IndexProgress(_Bars):
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
         super().__init__(TextColumn("Indexing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._task = self._bars.add_task("", total=None)
+        self._task = self._bars.add_task("", total=None, visible=False)  # there may be nothing to read
 
     def __call__(self, progress: Progress) -> None:
         """Takes how far the work is."""
-        self._bars.update(self._task, completed=progress.done, total=progress.total)
+        self._bars.update(self._task, completed=progress.done, total=progress.total, visible=True)

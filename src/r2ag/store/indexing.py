@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from r2ag.store.where import Value
 from r2ag.store.writer import Writer, check_fields, storable, with_fields
 from r2ag.types import Document
 
-# Written in one transaction, and so lost together by a kill; many, since texts of like length are encoded together.
+# Read before they are encoded, which goes by length: the more there are, the less has to be padded.
 PASSAGES_AT_ONCE = 512
-ENCODED_AT_ONCE = 128
+ENCODED_AT_ONCE = WRITTEN_AT_ONCE = 128
+
+Passages = tuple[StoredFile, list[Document]]
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ def remove_files(store: Store, paths: Sequence[Path]) -> int:
 
 @dataclass
 class _Batch:
-    """What is encoded together and written in one transaction."""
+    """What is encoded together and then written."""
 
-    put: list[tuple[StoredFile, list[Document]]] = field(default_factory=list)
+    put: list[Passages] = field(default_factory=list)
     described: list[StoredFile] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     bytes_read: int = 0
@@ -138,6 +140,8 @@ class _Indexing:
         sizes = {path: size for path in paths if (size := self._size_to_read(path, batch)) is not None}
         self._write(batch)
         self._total = sum(sizes.values())
+        if sizes:
+            self._on_progress(Progress(0, self._total))
         with FileReader() as reader:  # one parser process for all files
             self._read_all(reader, sizes)
         return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
@@ -192,15 +196,18 @@ class _Indexing:
         if not (batch.put or batch.described or batch.removed):
             return
         vectors = self._encode(batch)
-        with self._writer.batch():
-            for source in batch.removed:
-                self._writer.remove(source)
-            for file in batch.described:
-                self._writer.describe(file)
-            start = 0
-            for file, documents in batch.put:
-                self._writer.put(file, documents, vectors[start : start + len(documents)])
-                start += len(documents)
+        if batch.removed or batch.described:
+            with self._writer.batch():
+                for source in batch.removed:
+                    self._writer.remove(source)
+                for file in batch.described:
+                    self._writer.describe(file)
+        start = 0
+        for together in _written_together(batch.put):
+            with self._writer.batch():
+                for file, documents in together:
+                    self._writer.put(file, documents, vectors[start : start + len(documents)])
+                    start += len(documents)
         self._done += batch.bytes_read
         self._counts["removed"] += len(batch.removed)
         self._counts["passages"] += len(vectors)
@@ -217,6 +224,19 @@ class _Indexing:
             share = (start + len(part)) / len(documents)
             self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
         return vectors
+
+
+def _written_together(put: Sequence[Passages]) -> Iterator[list[Passages]]:
+    """Files whose passages go into one transaction: few, so that a full disk takes as many as it can."""
+    together, passages = list[Passages](), 0
+    for file, documents in put:
+        together.append((file, documents))
+        passages += len(documents)
+        if passages >= WRITTEN_AT_ONCE:
+            yield together
+            together, passages = [], 0
+    if together:
+        yield together
 
 
 def _absolute(path: Path) -> Path:
