@@ -34,7 +34,8 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/machinery.py --pairs 40
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py --files 200
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files 200 --turns 2
 
 clean: ## removes all that was made, .venv too
 	rm -rf .venv .venv-integrations build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,12 +1,13 @@
-"""How quick the store searches, and what indexing costs beside the encoding that it has to do.
+"""How quick the store searches.
 
-    python benchmarks/store.py [--documents 100000] [--dimension 384] [--runs 15] [--files 0] [--folder DIR]
+    python benchmarks/store.py [--documents 100000] [--dimension 384] [--runs 15] [--like STORE] [--folder DIR]
 
-Fills a store with random unit vectors and texts of random words (frequencies as in a language), then prints one JSON
-object: processor milliseconds (median and quartiles) of each way of searching, which a busy machine changes little;
-their ratios to a bare product of matrix and query; seconds to load the vectors; and memory. The ways take turns within
-one process. With --files N, also what `index_files` costs on N small files with the default retriever, beside the bare
-encoder on the same passages. Set OMP_NUM_THREADS=1, so that processor time is what one would wait.
+Fills a store with random unit vectors and texts of random words (frequencies as in a language); with --like, with
+copies of a real store's passages, each vector of a copy moved a little at random. Then prints one JSON object:
+processor milliseconds (median and quartiles) of each way of searching, which a busy machine changes little; their
+ratios to a bare product of matrix and query; seconds to load the vectors; and memory. The ways take turns within one
+process. Questions are random words, or words of passages. Set OMP_NUM_THREADS=1, so that processor time is what one
+would wait. What indexing costs: benchmarks/indexing.py.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.retrieval import BM25Finder, DenseFinder, HybridFinder
-from r2ag.store import Store, StoredFile, index_files
+from r2ag.store import Store, StoredFile
 from r2ag.types import Document
 
 WORDS, WORDS_A_TEXT, PASSAGES_A_FILE, FIELD_VALUES = 30_000, 100, 500, 10
+JITTER = 0.1  # a copy's cosine to its original is .995
 FEW = f"part in ({', '.join(map(str, range(FIELD_VALUES // 5)))})"
 
 
@@ -58,16 +60,49 @@ def random_texts(count: int, generator: np.random.Generator) -> list[str]:
     return [" ".join(f"w{rank}" for rank in row) for row in ranks.tolist()]
 
 
-def fill(folder: Path, encoder: RandomEncoder, count: int) -> Store:
-    store, generator = Store.create(folder, encoder), np.random.default_rng(0)
+class Jittered:
+    """Passages of a real store, again and again, with their vectors moved a little."""
+
+    def __init__(self, folder: Path, encoder: RandomEncoder) -> None:
+        self.encoder = encoder
+        with Store.open(folder).snapshot() as snapshot:
+            ids = snapshot.ids()
+            self.documents, self.vectors = snapshot.documents(ids), snapshot.vectors(ids)
+
+    def part(self, start: int, count: int) -> tuple[list[Document], np.ndarray]:
+        rows = np.arange(start, start + count) % len(self.documents)
+        vectors = self.vectors[rows] + JITTER * self.encoder.draw(count, seed=start)
+        return [self.documents[row] for row in rows], vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class Random:
+    """Texts and vectors that mean nothing."""
+
+    def __init__(self, encoder: RandomEncoder) -> None:
+        self.encoder, self.generator = encoder, np.random.default_rng(0)
+
+    def part(self, start: int, count: int) -> tuple[list[Document], np.ndarray]:
+        documents = [Document(text) for text in random_texts(count, self.generator)]
+        return documents, self.encoder.draw(count, seed=start)
+
+
+def fill(folder: Path, source: Random | Jittered, count: int) -> Store:
+    store = Store.create(folder, source.encoder)
     with store.writing() as writer:
         for start in range(0, count, PASSAGES_A_FILE):
-            documents = [Document(text) for text in random_texts(min(PASSAGES_A_FILE, count - start), generator)]
+            documents, vectors = source.part(start, min(PASSAGES_A_FILE, count - start))
             number = start // PASSAGES_A_FILE
             file = StoredFile(f"{number}.txt", "digest", 1, 0.0, {"part": number % FIELD_VALUES})
             with writer.batch():
-                writer.put(file, documents, encoder.draw(len(documents), seed=start))
+                writer.put(file, documents, vectors)
     return store
+
+
+def question_of(source: Random | Jittered) -> str:
+    """Five words: a frequent one and rarer ones, or some of a passage."""
+    if isinstance(source, Random):
+        return "w7 w40 w900 w12000 w3"
+    return " ".join(source.documents[0].text.split()[:5])
 
 
 def seconds(way: Callable[[], object]) -> float:
@@ -84,11 +119,12 @@ def summary(times: list[float]) -> dict[str, float]:
 
 def searching(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     encoder = RandomEncoder(options.dimension)
-    filling = seconds(lambda: fill(folder, encoder, options.documents))
+    source = Jittered(options.like, encoder) if options.like else Random(encoder)
+    filling = seconds(lambda: fill(folder, source, options.documents))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     store = Store.open(folder)
     dense, bm25, hybrid = DenseFinder(store, encoder), BM25Finder(store), HybridFinder(store, encoder)
-    question, few = "w7 w40 w900 w12000 w3", FEW
+    question, few = question_of(source), FEW
     first = seconds(lambda: dense.find(question, 10))
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     matrix, query = encoder.draw(options.documents, 1), encoder.draw(1, 2)[0]
@@ -118,42 +154,16 @@ def searching(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def indexing(folder: Path, files: int) -> dict[str, object]:
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.models import DEFAULT_RETRIEVER
-
-    notes, generator = folder / "notes", np.random.default_rng(1)
-    notes.mkdir()
-    texts = random_texts(files, generator)
-    for number, text in enumerate(texts):
-        (notes / f"{number}.txt").write_text(text, encoding="utf-8")
-    encoder = FeatureEncoder.from_pretrained(DEFAULT_RETRIEVER)
-    store = Store.create(folder / "indexed", encoder)
-    encoder.encode_documents([Document("warm")])
-    taken = seconds(lambda: index_files(store, [notes], encoder))
-    with store.snapshot() as snapshot:
-        passages = snapshot.documents([hit.id for hit in snapshot.nearest(store.encoder.vectors[0], 10**6)])
-    bare = seconds(lambda: encoder.encode_documents(passages))
-    again = seconds(lambda: index_files(store, [notes], encoder))
-    return {
-        "passages": len(passages),
-        "passages_a_second": {"index_files": round(len(passages) / taken, 1), "bare": round(len(passages) / bare, 1)},
-        "times_the_bare_encoding": round(taken / bare, 2),
-        "seconds_when_nothing_changed": round(again, 3),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("documents", 100_000), ("dimension", 384), ("runs", 15), ("files", 0)):
+    for name, default in (("documents", 100_000), ("dimension", 384), ("runs", 15)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--like", type=Path, metavar="STORE", help="a store of real passages with so long vectors")
     parser.add_argument("--folder", type=Path, help="where the store is made for a while; the temporary folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         report: dict[str, object] = {"documents": options.documents, "dimension": options.dimension}
         report |= searching(Path(name) / "store", options)
-        if options.files:
-            report["indexing"] = indexing(Path(name), options.files)
     print(json.dumps(report, indent=2))
 
 

@@ -91,6 +91,15 @@ def assert_equal_tensors(tensors: dict[str, torch.Tensor], others: dict[str, tor
     assert all(torch.equal(tensors[name], others[name]) for name in others)
 
 
+def test_the_threshold_can_be_set_and_nothing_else_changes(adapter):
+    assert adapter.with_threshold(None) is adapter
+    changed = adapter.with_threshold(0.25)
+    assert changed.config == replace(adapter.config, calibration=replace(adapter.config.calibration, threshold=0.25))
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            adapter.with_threshold(wrong)
+
+
 def test_the_feature_statistics_travel_with_it(adapter, folder):
     loaded = Adapter.from_pretrained(folder).former
     assert torch.equal(loaded.mean, adapter.former.mean)

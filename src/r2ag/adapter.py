@@ -190,6 +190,18 @@ class Adapter:
         changed._encoder_source = self._encoder_source
         return changed
 
+    def with_threshold(self, threshold: float | None) -> Adapter:
+        """The same adapter, answering and citing from another probability of relevance on; None leaves its own.
+
+        Raises:
+            InputError: it is no probability.
+        """
+        if threshold is None:
+            return self
+        if not 0 <= threshold <= 1:
+            raise InputError(f"The threshold is {threshold}; it is a probability of relevance, from 0 to 1.")
+        return self.with_calibration(replace(self.config.calibration, threshold=threshold))
+
     @property
     def encoder_lora(self) -> Path | None:
         """Folder of the encoder's LoRA, where there is one."""

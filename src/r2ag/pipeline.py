@@ -65,15 +65,19 @@ class Pipeline:
         retriever: str | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        threshold: float | None = None,
     ) -> Pipeline:
         """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
 
+        Args:
+            threshold: the probability of relevance from which on a document counts; None takes the adapter's.
+
         Raises:
-            InputError: one of them can't be had, or they don't belong together.
+            InputError: one of them can't be had, or they don't belong together, or the threshold is no probability.
         """
         from r2ag.models import load_llm
 
-        loaded = Adapter.from_pretrained(adapter or PRETRAINED)
+        loaded = Adapter.from_pretrained(adapter or PRETRAINED).with_threshold(threshold)
         encoder = load_encoder(loaded, retriever, device)
         model, tokenizer = load_llm(llm or loaded.config.llm.name, dtype=dtype, device=device)
         loaded.check_llm(model, tokenizer)

@@ -84,6 +84,16 @@ def test_abstaining_says_so_in_words_and_in_json(r2ag: Command, tiny: Tiny, doub
     assert json.loads(r2ag(*arguments, "--json", "--no-abstain").out)["answer"]
 
 
+def test_the_threshold_can_be_set(r2ag: Command, tiny: Tiny, doubtful: Path) -> None:
+    arguments = [*tiny.ask()[:-1], str(doubtful), "--k", "3", "--max-new-tokens", "4", "--json"]
+    assert json.loads(r2ag(*arguments).out)["abstained"]
+    assert not json.loads(r2ag(*arguments, "--threshold", "0").out)["abstained"]
+    assert json.loads(r2ag(*tiny.ask("--json", "--threshold", "1")).out)["abstained"]
+    refused = r2ag(*tiny.ask("--threshold", "1.5"))
+    assert (refused.status, refused.out) == (2, "")
+    assert "--threshold" in refused.err
+
+
 def test_pruning_reads_less(r2ag: Command, tiny: Tiny, doubtful: Path) -> None:
     arguments = [*tiny.ask()[:-1], str(doubtful), "--k", "3", "--json", "--no-abstain", "--prune"]
     answer = json.loads(r2ag(*arguments, "--max-new-tokens", "4").out)

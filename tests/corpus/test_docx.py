@@ -56,6 +56,14 @@ def test_content_controls_insertions_and_nested_tables_are_read_and_deletions_no
     assert [block.text for block in contents.blocks] == ["in a control", "kept\tnew", "a | b c"]
 
 
+def test_formulas_are_read_as_text():
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    power = "<m:sSup><m:e><m:r><m:t>c</m:t></m:r></m:e></m:sSup>"
+    formula = f'<m:oMath xmlns:m="{math}"><m:r><m:t>E=m</m:t></m:r>{power}</m:oMath>'
+    contents = parse_docx(with_body(f"<w:p><w:r><w:t>Thus </w:t></w:r>{formula}<w:r><w:t>.</w:t></w:r></w:p>"))
+    assert [block.text for block in contents.blocks] == ["Thus E=mc."]
+
+
 def test_what_unpacks_to_too_much_is_refused_unopened(monkeypatch):
     monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 100_000)
     with pytest.raises(UnreadableError, match="would unpack to more than"):

@@ -20,9 +20,10 @@ def presentation() -> bytes:
     from pptx import Presentation
 
     slides = Presentation()
-    slide = slides.slides.add_slide(slides.slide_layouts[1])
-    slide.shapes.title.text = "Bees"
-    slide.placeholders[1].text = "They dance."
+    for title, text in (("Bees", "They dance."), ("Wasps", "They sting.\n<!-- Slide number: 9")):
+        slide = slides.slides.add_slide(slides.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = text
     stream = BytesIO()
     slides.save(stream)
     return stream.getvalue()
@@ -57,7 +58,15 @@ def test_further_formats(write, reader, name, content, words):
     read = reader.read(write(name, content))
     assert isinstance(read, SourceFile), read
     assert any(words in block.text for block in read.blocks)
-    assert {block.place for block in read.blocks} == {""}
+    assert {block.place for block in read.blocks} == ({"slide 1", "slide 2"} if name == "a.pptx" else {""})
+
+
+def test_slides_are_places(write, reader):
+    read = reader.read(write("bees.pptx", presentation()))
+    assert [(block.section, block.text, block.place) for block in read.blocks] == [
+        ("Bees", "They dance.", "slide 1"),
+        ("Wasps", "They sting. <!-- Slide number: 9", "slide 2"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.pptx", "a.xlsx", "a.xls", "a.ipynb", "a.epub"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from fpdf import FPDF
+from PIL import Image
 
 from r2ag.corpus.blocks import UnreadableError
 from r2ag.corpus.pdf import parse_pdf
@@ -17,7 +19,7 @@ def test_pages_are_places_and_wrapped_lines_are_joined():
     ]
 
 
-@pytest.mark.parametrize("title", ["", "untitled", "bridges.docx", "Microsoft Word - bridges"])
+@pytest.mark.parametrize("title", ["", "untitled", "bridges.docx", "Microsoft Word - bridges", "(anonymous)"])
 def test_a_title_that_is_none_is_not_taken(title):
     assert parse_pdf(pdf(["Text."], title)).title == ""
 
@@ -33,6 +35,20 @@ def test_only_a_password_that_readers_need_keeps_us_out(algorithm):
 def test_pages_without_text_are_taken_for_a_scan():
     with pytest.raises(UnreadableError, match=r"has no text on its 2 pages.*OCR"):
         parse_pdf(pdf(["", ""]))
+
+
+def test_a_scanned_page_among_others_is_named():
+    document = FPDF()
+    document.set_font("Helvetica")
+    for page in ("text", "picture", "blank"):
+        document.add_page()
+        if page == "text":
+            document.write(text="The bridge fell.")
+        if page == "picture":
+            document.image(Image.new("L", (8, 8)))
+    contents = parse_pdf(bytes(document.output()))
+    assert contents.unread == ("page 2",)
+    assert [block.place for block in contents.blocks] == ["page 1"]
 
 
 def test_a_broken_page_costs_only_itself():

@@ -40,3 +40,13 @@ def put(store: Store, encoder: HashingEncoder, source: str, *texts: str, **more:
     with store.writing() as writer, writer.batch():
         file = StoredFile(source, "digest", 1, modified, dict(fields))
         writer.put(file, documents, encoder.encode_documents(documents))
+
+
+def contents(store: Store) -> dict[str, list[str]]:
+    """The texts of each file, in order."""
+    found: dict[str, list[str]] = {}
+    with store.snapshot() as snapshot:
+        ids = sorted(hit.id for hit in snapshot.nearest(snapshot.meta.encoder.vectors[0], 10**9))
+        for document in snapshot.documents(ids):
+            found.setdefault(Path(document.source).name, []).append(document.text)
+    return found

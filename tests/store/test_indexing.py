@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from fpdf import FPDF
+from PIL import Image
 
 from r2ag.corpus import Skipped
 from r2ag.errors import InputError
 from r2ag.store import Progress, Store, index_files, remove_files
 from tests.hashing import HashingEncoder, paragraphs
-from tests.store.conftest import TOPICS, write
-
-KILLS = int(os.environ.get("R2AG_TEST_KILLS", "10"))
+from tests.store.conftest import TOPICS, contents, write
 
 
 @pytest.fixture(autouse=True)
@@ -27,16 +22,6 @@ def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(tmp_path: Path, encoder: HashingEncoder) -> Store:
     return Store.create(tmp_path / "store", encoder)
-
-
-def contents(store: Store) -> dict[str, list[str]]:
-    """The texts of each file, in order."""
-    found: dict[str, list[str]] = {}
-    with store.snapshot() as snapshot:
-        ids = sorted(hit.id for hit in snapshot.nearest(snapshot.meta.encoder.vectors[0], 10**9))
-        for document in snapshot.documents(ids):
-            found.setdefault(Path(document.source).name, []).append(document.text)
-    return found
 
 
 def counts(store: Store, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
@@ -112,6 +97,19 @@ def test_what_can_no_longer_be_read_leaves_the_store(store, notes, encoder):
     assert "river.md" not in contents(store)
 
 
+def test_pages_that_could_not_be_read_are_told(store, notes, encoder):
+    document = FPDF()
+    document.set_font("Helvetica")
+    document.add_page()
+    document.write(text="The bridge fell.")
+    document.add_page()
+    document.image(Image.new("L", (8, 8)))
+    document.output(str(notes / "half.pdf"))
+    report = index_files(store, [notes], encoder)
+    assert report.unread == ((str(notes / "half.pdf"), ("page 2",)),)
+    assert report.added == 5
+
+
 def test_metadata_is_kept_added_and_replaced(store, notes, encoder):
     counts(store, notes, encoder, fields={"team": "a", "year": 2024})
     write(notes / "river.md", "canal")
@@ -133,8 +131,10 @@ def test_progress_rises_to_the_whole(store, notes, encoder):
     seen: list[Progress] = []
     counts(store, notes, encoder, on_progress=seen.append)
     done = [progress.done for progress in seen]
+    assert done[0] == 0
     assert done == sorted(done)
     assert len(set(done)) >= 4
+    assert len({progress.total for progress in seen}) == 1
     assert seen[-1].done == seen[-1].total == sum(file.stat().st_size for file in notes.iterdir())
 
 
@@ -171,75 +171,3 @@ def test_an_interrupted_batch_leaves_the_last_one(store, notes, encoder, monkeyp
     assert contents(store) == before
     monkeypatch.undo()
     assert counts(store, notes, encoder)[:3] == (1, 1, 3)
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from r2ag.store import Store, index_files, indexing
-from tests.hashing import HashingEncoder, paragraphs
-encoder, indexing.chunk, indexing.PASSAGES_AT_ONCE = HashingEncoder(), paragraphs, int(sys.argv[3])
-print("started", flush=True)
-report = index_files(Store.create(Path(sys.argv[1]), encoder), [Path(sys.argv[2])], encoder)
-print(report.passages, flush=True)
-"""
-
-
-def child(store: Path, notes: Path, at_once: int) -> subprocess.Popen[str]:
-    """A process that indexes, some passages a transaction."""
-    command = [sys.executable, "-c", CHILD, str(store), str(notes), str(at_once)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_killed_at_any_moment_the_store_is_whole_and_the_work_goes_on(tmp_path, encoder):
-    notes, folder = tmp_path / "notes", tmp_path / "store"
-    notes.mkdir()
-    chance = random.Random(0)
-    for version in range(KILLS):
-        for number in range(150):
-            if version == 0 or chance.random() < 0.5:
-                (notes / f"{number}.txt").write_text(f"Text {number}, version {version}.\n\nIts second passage.")
-        process = child(folder, notes, at_once=8)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(chance.uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        store = Store.create(folder, encoder)  # a kill before the first transaction leaves none
-        store.check()
-        for texts in contents(store).values():
-            assert len(texts) == 2, "a file is there in part"
-            assert texts[1] == "Its second passage."
-    store = Store.create(folder, encoder)
-    left = index_files(store, [notes], encoder)
-    assert left.added + left.changed + left.unchanged == 150
-    expected = {file.name: file.read_text().split("\n\n") for file in notes.iterdir()}
-    assert contents(store) == expected
-    assert index_files(store, [notes], encoder).passages == 0
-    store.check()
-
-
-def test_a_killed_run_is_taken_up_where_it_was(tmp_path, encoder):
-    notes, folder = tmp_path / "notes", tmp_path / "store"
-    notes.mkdir()
-    for number in range(800):
-        (notes / f"{number}.txt").write_text(f"Text {number}.\n\nIts second passage.")
-    process = child(folder, notes, at_once=64)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not _has_files(folder):
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    with Store.open(folder).snapshot() as snapshot:
-        done = snapshot.file_count()
-    assert 0 < done < 800
-    report = index_files(Store.create(folder, encoder), [notes], encoder)
-    assert (report.added, report.unchanged) == (800 - done, done)
-    assert len(encoder.encoded) == 2 * (800 - done)
-
-
-def _has_files(folder: Path) -> bool:
-    try:
-        return Store.open(folder).info().files > 0
-    except InputError:
-        return False

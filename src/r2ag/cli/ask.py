@@ -11,7 +11,7 @@ import typer
 
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
 from r2ag.cli.settings import is_typed
@@ -80,6 +80,7 @@ def ask(
     abstain: Annotated[
         bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
     ] = True,
+    threshold: Threshold = None,
 ) -> None:
     """Answer a question from text, Markdown, HTML, PDF and Word files, or from a store.
 
@@ -102,7 +103,7 @@ def ask(
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
-        pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold)
         pipeline.check_k(k)
         fill(pipeline)
         asking = Asking(pipeline, k, search.where, max_new_tokens, prune, abstain, system)

@@ -54,7 +54,7 @@ def index(
         opened = open_encoder(adapter, retriever, encoder, embeddings_url)
         with IndexProgress() as progress:
             report = index_files(Store.create(store, opened), paths, opened, fields, progress)
-        tell_skipped(report.skipped)
+        tell_skipped(report.skipped, report.unread)
         print_facts(
             [
                 ("store", store),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
 from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.cli.requirements import need_mcp
 from r2ag.cli.search import FinderName, StoreSearch
@@ -46,6 +46,7 @@ def mcp(
     llm: Llm = None,
     retriever: Retriever = None,
     adapter: AdapterName = None,
+    threshold: Threshold = None,
 ) -> None:
     """Give an MCP client the tools search and ask over your documents.
 
@@ -61,7 +62,7 @@ def mcp(
         from r2ag.integrations.mcp import new_server
         from r2ag.pipeline import Pipeline
 
-        pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold)
         fill(pipeline)
         server = new_server(pipeline)
     note("Ready.")

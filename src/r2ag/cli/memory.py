@@ -31,7 +31,7 @@ def read_into_memory(docs: Sequence[Path], more: Sequence[Path]) -> Callable[[Pi
             raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
     skipped = list[Skipped]()
     files = read_sources([*docs, *more], skipped.append)
-    tell_skipped(skipped, files)
+    tell_skipped(skipped, [(file.source, file.unread) for file in files if file.unread])
 
     def fill(pipeline: Pipeline) -> None:
         encoder = pipeline.encoder

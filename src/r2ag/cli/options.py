@@ -45,6 +45,17 @@ EmbeddingsUrl = Annotated[
         show_default="none",
     ),
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        min=0,
+        max=1,
+        metavar="P",
+        help="The probability of relevance from which on a document counts, to answer from and to cite.",
+        show_default="the adapter's",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on one machine.")]
 Limit = Annotated[
     int | None,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from r2ag.store import Progress
 
 
+SPEED_SECONDS = 600  # what the time left is reckoned from: steps may be a minute apart
+
+
 class _Bars:
     """Bars that are drawn on a terminal only, while the block lasts."""
 
@@ -21,7 +24,8 @@ class _Bars:
         from rich.console import Console
         from rich.progress import Progress as Bars
 
-        self._bars = Bars(*columns, console=Console(stderr=True, markup=False))
+        target = Console(stderr=True, markup=False)
+        self._bars = Bars(*columns, console=target, speed_estimate_period=SPEED_SECONDS)
 
     @property
     def _drawn(self) -> bool:
@@ -88,8 +92,8 @@ class IndexProgress(_Bars):
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
         super().__init__(TextColumn("Indexing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._task = self._bars.add_task("", total=None)
+        self._task = self._bars.add_task("", total=None, visible=False)  # there may be nothing to read
 
     def __call__(self, progress: Progress) -> None:
         """Takes how far the work is."""
-        self._bars.update(self._task, completed=progress.done, total=progress.total)
+        self._bars.update(self._task, completed=progress.done, total=progress.total, visible=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r2ag.cli.memory import read_into_memory
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
 from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.cli.requirements import need_server
 from r2ag.cli.search import FinderName, StoreSearch
@@ -75,6 +75,7 @@ def serve(
     llm: Llm = None,
     retriever: Retriever = None,
     adapter: AdapterName = None,
+    threshold: Threshold = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Answers that are written side by side.")] = 8,
     queue: Annotated[int, typer.Option("--queue", min=0, help="Requests that may wait; more are refused.")] = 32,
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that an answer may take.")] = 120.0,
@@ -106,7 +107,7 @@ def serve(
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
-        service = open_service(Pipeline.from_pretrained(adapter, llm, retriever), limits, log_text)
+        service = open_service(Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold), limits, log_text)
         app = create_app(service, known, names_of(host, allow_host or []))
         url = f"http://{_address(host)}:{listening.getsockname()[1]}"
         note(f"Serving at {url}/v1; the page to ask from is {url}/")

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from r2ag.cli.output import note
 
 if TYPE_CHECKING:
-    from r2ag.corpus import Skipped, SourceFile
+    from r2ag.corpus import Skipped
 
 TOLD = 5
 
 
-def tell_skipped(skipped: Sequence[Skipped], files: Sequence[SourceFile] = ()) -> None:
-    """Names the files that were left out, and the pages of `files` that were; after a few only how many more."""
+def tell_skipped(skipped: Sequence[Skipped], unread: Sequence[tuple[str, Sequence[str]]] = ()) -> None:
+    """Names the files that were left out, and the places of others that were (source, places); after a few only how
+    many more."""
     missing = [f"Skipped {each.path}: it {each.reason}" for each in skipped]
-    missing += [f"{file.source}: {', '.join(file.unread)} can't be read." for file in files if file.unread]
+    missing += [f"{source}: {', '.join(places)} can't be read." for source, places in unread]
     for sentence in missing[:TOLD]:
         note(sentence)
     if len(missing) > TOLD:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_TEXT = (f"{_WORD}t", "{http://schemas.openxmlformats.org/officeDocument/2006/math}t")  # words, and formulas
 _MARKS = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
 _CELLS = (f"{_WORD}tc", f"{_WORD}sdt")  # a content control may hold a cell
 # Properties, and the copy of a text box that is for old versions of Word.
@@ -67,7 +68,7 @@ def _text(element: _Element) -> str:
 
 def _pieces(element: _Element) -> Iterator[str]:
     for child in element:
-        if child.tag == f"{_WORD}t":
+        if child.tag in _TEXT:
             yield child.text or ""
         elif child.tag in _MARKS:
             yield _MARKS[child.tag]

@@ -11,11 +11,11 @@ from r2ag.corpus.blocks import Contents, Outline, UnreadableError
 from r2ag.corpus.lines import paragraphs, split_lines
 
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[^\W\d_A-Z])")
-_NO_TITLE = re.compile(r"\.\w{2,5}$|^untitled|^microsoft word", re.IGNORECASE)
+_NO_TITLE = re.compile(r"\.\w{2,5}$|^untitled|^\(anonymous\)$|^microsoft word", re.IGNORECASE)
 
 
 def parse_pdf(content: bytes) -> Contents:
-    """The text of each page, words hyphenated at the end of a line made whole.
+    """The text of each page, words hyphenated at the end of a line made whole; pages that are pictures are unread.
 
     Raises:
         UnreadableError: it needs a password, or there is no text on its pages.
@@ -29,11 +29,14 @@ def parse_pdf(content: bytes) -> Contents:
         place = f"page {number}"
         try:
             text = page.extract_text()
+            is_scan = not text.strip() and bool(page.images.keys())
         except MemoryError:
             raise
         except Exception:  # pypdf raises whatever a broken page makes it raise; the other pages may be whole
             unread.append(place)
             continue
+        if is_scan:
+            unread.append(place)
         for paragraph, _ in paragraphs(split_lines(_HYPHENATED.sub("", text))):
             outline.text(paragraph, place)
     contents = outline.contents(_title(reader), unread)

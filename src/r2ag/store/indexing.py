@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,11 @@ from r2ag.store.where import Value
 from r2ag.store.writer import Writer, check_fields, storable, with_fields
 from r2ag.types import Document
 
-PASSAGES_AT_ONCE = 128
+# Read before they are encoded, which goes by length: the more there are, the less has to be padded.
+PASSAGES_AT_ONCE = 512
+ENCODED_AT_ONCE = WRITTEN_AT_ONCE = 128
+
+Passages = tuple[StoredFile, list[Document]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of the files; `passages` counts those that were encoded."""
+    """What became of the files; `passages` counts those that were encoded, `unread` are the places of
+    files that could not be read although the rest of the file could: (source, places)."""
 
     added: int = 0
     changed: int = 0
@@ -39,6 +44,7 @@ class IndexReport:
     removed: int = 0
     passages: int = 0
     skipped: tuple[Skipped, ...] = ()
+    unread: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def index_files(
@@ -91,9 +97,9 @@ def remove_files(store: Store, paths: Sequence[Path]) -> int:
 
 @dataclass
 class _Batch:
-    """What is encoded together and written in one transaction."""
+    """What is encoded together and then written."""
 
-    put: list[tuple[StoredFile, list[Document]]] = field(default_factory=list)
+    put: list[Passages] = field(default_factory=list)
     described: list[StoredFile] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     bytes_read: int = 0
@@ -120,6 +126,7 @@ class _Indexing:
         self._fields = fields
         self._on_progress = on_progress
         self._skipped: list[Skipped] = []
+        self._unread: list[tuple[str, tuple[str, ...]]] = []
         self._counts = {"added": 0, "changed": 0, "unchanged": 0, "removed": 0, "passages": 0}
         self._done = self._total = 0
 
@@ -133,9 +140,11 @@ class _Indexing:
         sizes = {path: size for path in paths if (size := self._size_to_read(path, batch)) is not None}
         self._write(batch)
         self._total = sum(sizes.values())
+        if sizes:
+            self._on_progress(Progress(0, self._total))
         with FileReader() as reader:  # one parser process for all files
             self._read_all(reader, sizes)
-        return IndexReport(**self._counts, skipped=tuple(self._skipped))
+        return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
 
     def _read_all(self, reader: FileReader, sizes: Mapping[Path, int]) -> None:
         batch = _Batch()
@@ -169,6 +178,8 @@ class _Indexing:
             self._skipped.append(file)
             batch.removed += [source] if known else []
             return
+        if file.unread:
+            self._unread.append((source, file.unread))
         fields = {**(known.fields if known else {}), **self._fields}
         stored = StoredFile(source, file.digest, file.size, file.modified, fields)
         if known and known.digest == file.digest:
@@ -185,29 +196,47 @@ class _Indexing:
         if not (batch.put or batch.described or batch.removed):
             return
         vectors = self._encode(batch)
-        with self._writer.batch():
-            for source in batch.removed:
-                self._writer.remove(source)
-            for file in batch.described:
-                self._writer.describe(file)
-            start = 0
-            for file, documents in batch.put:
-                self._writer.put(file, documents, vectors[start : start + len(documents)])
-                start += len(documents)
+        if batch.removed or batch.described:
+            with self._writer.batch():
+                for source in batch.removed:
+                    self._writer.remove(source)
+                for file in batch.described:
+                    self._writer.describe(file)
+        start = 0
+        for together in _written_together(batch.put):
+            with self._writer.batch():
+                for file, documents in together:
+                    self._writer.put(file, documents, vectors[start : start + len(documents)])
+                    start += len(documents)
         self._done += batch.bytes_read
         self._counts["removed"] += len(batch.removed)
         self._counts["passages"] += len(vectors)
         self._on_progress(Progress(self._done, self._total))
 
     def _encode(self, batch: _Batch) -> np.ndarray:
-        """A long file is told of as its passages are done."""
+        """The longest first, since texts of like length are padded little; progress is told in between."""
         documents = batch.documents
-        parts = [np.zeros((0, self._encoder.dimension), np.float32)]
-        for start in range(0, len(documents), PASSAGES_AT_ONCE):
-            parts.append(self._encoder.encode_documents(documents[start : start + PASSAGES_AT_ONCE]))
-            share = min(start + PASSAGES_AT_ONCE, len(documents)) / len(documents)
+        order = sorted(range(len(documents)), key=lambda index: -len(documents[index].passage))
+        vectors = np.zeros((len(documents), self._encoder.dimension), np.float32)
+        for start in range(0, len(documents), ENCODED_AT_ONCE):
+            part = order[start : start + ENCODED_AT_ONCE]
+            vectors[part] = self._encoder.encode_documents([documents[index] for index in part])
+            share = (start + len(part)) / len(documents)
             self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
-        return np.concatenate(parts)
+        return vectors
+
+
+def _written_together(put: Sequence[Passages]) -> Iterator[list[Passages]]:
+    """Files whose passages go into one transaction: few, so that a full disk takes as many as it can."""
+    together, passages = list[Passages](), 0
+    for file, documents in put:
+        together.append((file, documents))
+        passages += len(documents)
+        if passages >= WRITTEN_AT_ONCE:
+            yield together
+            together, passages = [], 0
+    if together:
+        yield together
 
 
 def _absolute(path: Path) -> Path:
