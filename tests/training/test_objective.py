@@ -132,3 +132,11 @@ def test_the_contrast_permutes_given_relevance_too():
     assert torch.equal(seen[0], given)
     for row, length in enumerate(LENGTHS):
         assert seen[1][row, :length].tolist() == given[row, :length].roll(1).tolist()
+
+
+def test_the_matching_loss_may_be_left_out(model):
+    inputs = batch(True, False, True)
+    both, without = TrainingModel(model)(**inputs), TrainingModel(model, matching=0.0)(**inputs)
+    assert float(without["loss"]) == pytest.approx(float(both["loss"] - both["matching_loss"]), abs=1e-5)
+    without["loss"].backward()
+    assert model.former.head.weight.grad.abs().sum() == 0  # nothing else teaches the head

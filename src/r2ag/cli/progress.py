@@ -75,19 +75,23 @@ class StudyProgress(_Bars):
         self._task = self._bars.add_task("", total=None)
         self._batch_size = batch_size
         self._before, self._made = 0, 0
-        self._told = self._started = time.monotonic()
+        self._told = time.monotonic()
+        self._started: float | None = None  # when the first answer was there: models had to be loaded for it
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Takes what is being done, and how many of all answers there are."""
         now = time.monotonic()
-        self._made += min(self._batch_size, done - self._before)
+        if self._started is None:
+            self._started = now
+        else:
+            self._made += min(self._batch_size, done - self._before)
         self._before = done
-        left = in_words((now - self._started) / max(self._made, 1) * (total - done))
+        left = f"{in_words((now - self._started) / self._made * (total - done))} left: " if self._made else ""
         if self._drawn:
-            self._bars.update(self._task, completed=done, total=total, description=f"{left} left: {what}")
+            self._bars.update(self._task, completed=done, total=total, description=f"{left}{what}")
         elif done == total or now - self._told >= self.SECONDS:
             self._told = now
-            note(f"{done} of {total}, {left} left: {what}")
+            note(f"{done} of {total}, {left}{what}")
 
 
 class QuestionProgress(_Bars):

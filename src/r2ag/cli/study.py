@@ -100,7 +100,9 @@ def study_command(name: str) -> Callable[..., None]:
             _run(load(name), options, dry_run, as_json, stdout)
 
     # Of this study alone; the annotations above are read outside of this function.
-    varied = typer.Option(metavar="VALUE,…", help=described.over, show_default=True if described.default else "the shipped one")
+    varied = typer.Option(
+        metavar="VALUE,…", help=described.over, show_default=True if described.default else "the shipped one"
+    )
     command.__annotations__["over"] = Annotated[str, varied]
     command.__doc__ = _help(described)
     return command

@@ -26,7 +26,7 @@ class Point:
     y: Interval
 
 
-def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: str, log: bool = False) -> Figure:
+def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: str) -> Figure:
     """A panel a data set, a line a series, with intervals as bars; categories stand in the order in which they come."""
     figure, axes = _panels(len(panels), (5.2, 4.0))
     for one, (title, series) in zip(axes, panels.items(), strict=True):
@@ -41,8 +41,7 @@ def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: s
                 capsize=2.5,
             )
         _finish(one, title, x, y)
-        if log:
-            one.set_xscale("log")
+        one.set_ylim(bottom=0.0)
         if any(isinstance(p.x, str) for points in series.values() for p in points):
             one.tick_params(axis="x", rotation=40)
             for label in one.get_xticklabels():
@@ -61,6 +60,7 @@ def bar_plots(panels: Mapping[str, Sequence[Point]], x: str) -> Figure:
         one.set_yticks(places, [str(p.x) for p in points])
         one.set_ylim(len(points) - 0.4, -0.6)
         _finish(one, title, x, "")
+        one.set_xlim(left=0.0)
         one.grid(axis="x", alpha=0.3)
     return figure
 
