@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from r2ag.evaluation.trust import areas, brier_skill, calibration_error, over_records, three_lists
+from r2ag.evaluation.reliability import roc_auc
+from r2ag.evaluation.trust import area, areas, brier_skill, calibration_error, over_records, three_lists
 from r2ag.types import Document, RankedList
 
 
@@ -26,6 +27,12 @@ def test_three_lists_of_a_record() -> None:
     assert first.off_topic.documents[0].text[0] == "c"
     assert last.off_topic.documents[0].text[0] in "bc"
     assert three_lists(lists[:1], ["one"], seed=0) == [None]
+
+
+def test_an_area_is_that_of_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    own, without = generator.integers(0, 8, 40) / 8, generator.integers(0, 6, 25) / 8  # with many ties
+    assert area(own, without) == pytest.approx(roc_auc([*own, *without], [True] * 40 + [False] * 25))
 
 
 def test_areas_are_paired_by_record() -> None:

@@ -96,7 +96,7 @@ def plots(outcome: Outcome) -> dict[str, Figure]:
                 f"{words} ({len(whole)} records)": np.mean([line[part] for line in whole], axis=0).tolist()
                 for part, words in PARTS.items()
             }
-            drawn[f"map-{k}"] = heat_maps(maps, "document in the list", "layer, from 0")
+            drawn[f"map-{k}"] = heat_maps(maps, "document in the list", "layer")
         drawn[f"layers-{k}"] = _layers(lines)
     return drawn
 

@@ -67,10 +67,6 @@ class Options:
         """Where a step's outcome stands, by a name in which anything may be."""
         return self.output / "adapters" / file_name(name)
 
-    def adapter_or(self, given: str) -> str:
-        """--adapter, or one's own choice where it isn't given."""
-        return self.adapter or given
-
     def numbers(self) -> list[int]:
         """What is varied, as whole numbers from 1.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ROW = "lists"
 KINDS = {"own": "as they are", "removed": "relevant taken out", "off_topic": "off-topic"}
 NAMES = {"removed": "removed", "off-topic": "off_topic"}
-RESAMPLES = 500  # of what has to be computed anew on all documents
+RESAMPLES = 1000  # each is computed anew on all lists
 
 
 def _start(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList]) -> Row:
@@ -108,7 +108,7 @@ def _areas_table(outcome: Outcome) -> Titled:
 def _areas(lines: Lines, kind: str) -> Areas:
     by_head = {k: np.array([max(line[k]["probabilities"]) for line in lines]) for k in KINDS}
     by_cosine = {k: np.array([line[k]["highest_cosine"] for line in lines]) for k in KINDS}
-    return areas(by_head, by_cosine, kind, seed=0)
+    return areas(by_head, by_cosine, kind, 0, RESAMPLES)
 
 
 def _errors_table(outcome: Outcome) -> Titled:

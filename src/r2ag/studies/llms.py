@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def plan(options: Options) -> Plan:
     steps: list[Step] = []
     conditions = []
     for name in options.over or (options.adapter,):
-        row = name if "/" not in name or not Path(name).is_dir() else Path(name).name
+        row = _row(name, options.over)
         for seed in options.all_seeds if options.train else [options.seed]:
             adapter = name
             if options.train:
@@ -40,6 +41,13 @@ def plan(options: Options) -> Plan:
             methods = options.methods or METHODS
             conditions.append(Condition(row or "shipped", methods, adapter, k=options.k or DOCUMENTS, seed=seed))
     return Plan(tuple(conditions), tuple(steps), ("", "rag"))
+
+
+def _row(name: str, names: Sequence[str]) -> str:
+    """A folder's own name, where it is no other's too; a hub's name whole."""
+    own = Path(name).name
+    is_own = Path(name).is_dir() and [Path(other).name for other in names].count(own) == 1
+    return own if is_own else name
 
 
 def tables(outcome: Outcome) -> list[Titled]:

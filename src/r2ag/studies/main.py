@@ -58,8 +58,8 @@ def _given(options: Options, regime: str) -> Condition:
 def _with_folder(method: str, folder: str) -> str:
     """Named, the adapter describes the lists by its own encoder."""
     spec = Spec.parse(method)
-    reads_anchors = METHODS.get(spec.base) == "r2ag" and not spec.folder
-    return str(replace(spec, folder=folder)) if reads_anchors else method
+    reads_features = METHODS.get(spec.base) in ("r2ag", "r2ag_words") and not spec.folder
+    return str(replace(spec, folder=folder)) if reads_features else method
 
 
 def _frozen() -> Iterator[str]:

@@ -98,9 +98,11 @@ def heat_maps(maps: Mapping[str, Sequence[Sequence[float]]], x: str, y: str) -> 
     """A map a panel: rows from the bottom up, the first lowest."""
     figure, axes = _panels(len(maps), (5.0, 5.0))
     for one, (title, values) in zip(axes, maps.items(), strict=True):
-        drawn = one.imshow(values, origin="lower", aspect="auto", cmap="viridis")
+        # Counted from 1, as in tables.
+        extent = (0.5, len(values[0]) + 0.5, 0.5, len(values) + 0.5)
+        drawn = one.imshow(values, origin="lower", aspect="auto", cmap="viridis", extent=extent)
         figure.colorbar(drawn, ax=one, shrink=0.8)
-        one.set_xticks(range(len(values[0])), [str(column + 1) for column in range(len(values[0]))])
+        one.set_xticks(range(1, len(values[0]) + 1))
         one.set_title(title, fontsize=10)
         one.set_xlabel(x)
         one.set_ylabel(y)

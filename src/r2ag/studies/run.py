@@ -32,6 +32,8 @@ from r2ag.types import RankedList, Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from r2ag.pipeline import Pipeline
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, and how many of all answers of the study are there."""
 
@@ -91,12 +93,15 @@ def run(
     answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
     ranking: dict[str, list[np.ndarray]] = defaultdict(list)
     measured: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
+    used: dict[str, dict[str, None]] = defaultdict(dict)
     for condition in plan.conditions:
         with counter.of(condition) as counted:
             found = _answer(condition, models, records, options, counted)
         answers[condition.row].append(found[0])
         ranking[condition.row].append(found[1])
         measured[condition.row].append(found[2])
+        for name, value in _models(models.pipeline(condition.adapter)).items():
+            used[name][value] = None
     outcome = Outcome(
         options,
         plan,
@@ -104,7 +109,7 @@ def run(
         {row: _stacked(repetitions) for row, repetitions in answers.items()},
         {row: np.stack(repetitions) for row, repetitions in ranking.items()},
         measured,
-        _models(models, plan),
+        {name: ", ".join(values) for name, values in used.items()},
     )
     return write(study, outcome)
 
@@ -162,13 +167,11 @@ def _stacked(repetitions: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> d
     }
 
 
-def _models(models: Models, plan: Plan) -> dict[str, str]:
-    pipeline = models.pipeline(plan.conditions[0].adapter)
+def _models(pipeline: Pipeline) -> dict[str, str]:
     adapter = pipeline.reader.adapter
     dtype = str(pipeline.reader.model.llm.dtype).removeprefix("torch.")
-    return {"llm": adapter.config.llm.name, "dtype": dtype, "encoder": pipeline.encoder.name} | {
-        "tuned encoder": "yes" if adapter.encoder_lora is not None else "no"
-    }
+    tuned = "no" if adapter.encoder_lora is None else "yes"
+    return {"llm": adapter.config.llm.name, "dtype": dtype, "encoder": pipeline.encoder.name, "tuned encoder": tuned}
 
 
 class _Counter:
