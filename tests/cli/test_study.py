@@ -80,7 +80,7 @@ def test_a_study_that_trains_goes_on_where_it_stopped(
     r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path
 ) -> None:
     models = ["--llm", tiny.llm, "--retriever", tiny.encoder]
-    recipe = "--batch-size 2 --documents 1-3 --max-prompt-tokens 400 --epochs 0.5"
+    recipe = "--batch-size 2 --documents 1-3 --max-prompt-tokens 1000 --epochs 0.5"
     recipe += " --no-positions --matching-weight 0 --matching-epochs 0"
     options = ["--train", tiny.records, "--over", "60", "--recipe", recipe, *models, "--methods", "rag,r2ag"]
     output = tmp_path / "out"

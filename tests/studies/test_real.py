@@ -39,6 +39,6 @@ def test_documents_left_out_by_relevance(tmp_path: Path, capsys: pytest.CaptureF
     (row,) = found["figures"]["some"]["rows"].values()
     assert row["map"] == 1
     methods = row["methods"]
-    assert methods["r2ag+top:1"]["acc"] == 1
+    assert methods["r2ag+top:1"]["acc"] >= 2 / 3  # of three answers that stand in the one document read
     assert methods["r2ag+top:1"]["documents_read_mean"] == 1
     assert methods["r2ag+top:1"]["prompt_tokens_mean"] < methods["r2ag"]["prompt_tokens_mean"]

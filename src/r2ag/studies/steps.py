@@ -20,12 +20,13 @@ Run = Callable[[Sequence[str]], int]
 """Runs one r2ag command and returns its exit status."""
 Note = Callable[[str], None]
 STOPPED = 130
+STDERR = 2  # the descriptor: sys.stderr may be an object without one
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """In a process of its own, whose memory is free again when it ends; what it prints goes to stderr."""
     command = [sys.executable, "-m", "r2ag.cli", *arguments]
-    return subprocess.run(command, check=False, stdout=sys.stderr.fileno()).returncode
+    return subprocess.run(command, check=False, stdout=STDERR).returncode
 
 
 def make_all(steps: Sequence[Step], output: Path, note: Note, in_words: Callable[[float], str], run: Run) -> None:
