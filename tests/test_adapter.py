@@ -68,10 +68,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 # Saving and loading
 
 
-@pytest.mark.parametrize("method", ["r2ag", "learned-tokens", "raft"])
+VECTORS = {"features": ("vector",), "vector_size": HIDDEN}
+
+
+@pytest.mark.parametrize("method", ["r2ag", "learned-tokens", "xrag", "raft"])
 def test_a_round_trip_loses_nothing(method, adapter, tmp_path):
-    made = tiny_adapter(own_llm(), TOKENIZER, former=SIZES, method=method)
-    made.config = replace(adapter.config, method=method)
+    sizes = replace(SIZES, **VECTORS) if method == "xrag" else SIZES
+    made = tiny_adapter(own_llm(), TOKENIZER, former=sizes, method=method)
+    made.config = replace(adapter.config, method=method, former=sizes)
     made.save_pretrained(tmp_path / "adapter")
     loaded = Adapter.from_pretrained(tmp_path / "adapter")
     assert loaded.config == made.config

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from r2ag.errors import InputError
-from r2ag.former import FormerConfig, R2Former
+from r2ag.former import DocumentProjector, FormerConfig, R2Former
 
 SIZES = {"llm_hidden_size": 24, "hidden_size": 32, "feed_forward_size": 64, "max_documents": 8, "slots": 2}
 
@@ -157,3 +157,24 @@ def test_an_unknown_score_counts_as_the_training_mean():
 def test_features_are_named_once(features):
     with pytest.raises(InputError, match="each named once"):
         small_former(features=features)
+
+
+def test_a_projector_knows_each_document_alone():
+    config = FormerConfig(24, features=("vector",), vector_size=16, slots=2)
+    projector = DocumentProjector(config)
+    projector.scale_anchors_to(0.1 * torch.randn(50, 24))
+    vectors = torch.nn.functional.normalize(torch.randn(2, 5, 16), dim=-1)
+    output = projector(vectors, torch.ones(2, 5, dtype=torch.bool))
+    assert output.anchors.shape == (2, 5, 2, 24)
+    assert not output.logits.any()
+    assert 0.05 < output.anchors.std() < 0.2  # at the scale of the embeddings
+    alone = projector(vectors[:, 3:4], torch.ones(2, 1, dtype=torch.bool))
+    torch.testing.assert_close(alone.anchors, output.anchors[:, 3:4])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"features": ("vector",)}, {"vector_size": 8}, {"features": ("vector", "relevance"), "vector_size": 8}]
+)
+def test_vectors_stand_alone_in_place_of_features(changes):
+    with pytest.raises(InputError, match="stands alone"):
+        FormerConfig(24, **changes)

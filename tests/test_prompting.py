@@ -224,6 +224,13 @@ def test_templates_that_cannot_work_are_refused(head, document, tail):
         PromptTemplate(head, document, tail)
 
 
+def test_slots_may_stand_in_place_of_the_texts():
+    built = builder(words=PromptTemplate("Look:", " [{number}]{slots};", " {question}"), slots=2)
+    prompt = built.build("why?", some_documents(2), 500)
+    assert read(built, prompt) == "Look: [1]@@; [2]@@; why?"
+    assert prompt.shortened == 0
+
+
 def test_a_template_may_hold_other_braces():
     built = builder(words=PromptTemplate(head='Answer as {"answer": …}: {', document="{document}", tail="}"))
     assert read(built, built.build("why?", [Document("x")], 500)) == 'Answer as {"answer": …}: {x}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,20 +127,37 @@ def _llama() -> Tokenizer:
     return Tokenizer.from_str(json.dumps(description))
 
 
+# The trainers of these two kinds break ties by chance: their vocabularies are the words and letters themselves.
 def _unigram() -> Tokenizer:
-    tokenizer = Tokenizer(models.Unigram())
+    pieces = [f"▁{word}" for word in _words()] + ["▁", *_letters()]
+    scores = [(token, 0.0) for token in SPECIAL] + [(piece, -2.0 - 8.0 / len(piece)) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram(scores, unk_id=SPECIAL.index("<unk>")))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    return _trained(tokenizer, trainers.UnigramTrainer(vocab_size=200, unk_token="<unk>", special_tokens=[*SPECIAL]))
+    tokenizer.add_special_tokens([*SPECIAL])
+    return tokenizer
 
 
 def _wordpiece() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    letters = sorted({letter.lower() for letter in _letters() if not letter.isspace()})
+    pieces = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
+    pieces += [word.lower() for word in _words() if len(word) > 1]
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    return _trained(tokenizer, trainers.WordPieceTrainer(vocab_size=300, special_tokens=[*SPECIAL]))
+    tokenizer.add_special_tokens([*SPECIAL])
+    return tokenizer
+
+
+def _words() -> list[str]:
+    return list(dict.fromkeys(re.findall(r"\w+", " ".join(_SENTENCES))))
+
+
+def _letters() -> list[str]:
+    return sorted(set("".join(_SENTENCES)) - {" "})
 
 
 def _trained(tokenizer: Tokenizer, trainer: Any) -> Tokenizer:

@@ -25,7 +25,7 @@ from r2ag.calibration import Calibration
 from r2ag.card import model_card
 from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.former import FormerConfig, R2Former, RankTokens
+from r2ag.former import Former, FormerConfig, new_former
 from r2ag.identity import (
     EncoderIdentity,
     LLMIdentity,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 FORMAT_VERSION = 1
-Method = Literal["r2ag", "learned-tokens", "raft"]
+Method = Literal["r2ag", "learned-tokens", "xrag", "raft"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Adapter:
     def __init__(
         self,
         config: AdapterConfig,
-        former: R2Former | RankTokens,
+        former: Former,
         probes: Mapping[str, Tensor],
         folder: Path | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class Adapter:
         """
         identity, rows = identify_llm(llm, tokenizer, llm_name)
         described, vectors = identify_encoder(encoder)
-        module = RankTokens(former) if method == "learned-tokens" else R2Former(former)
+        module = new_former(method, former)
         module.scale_anchors_to(embedding_rows(llm, 4096))
         probes = {"probe.llm": rows.half(), "probe.encoder": vectors.half()}
         return cls(AdapterConfig(method, identity, described, former, template), module, probes)
@@ -118,7 +118,7 @@ class Adapter:
         except (OSError, SafetensorError):
             raise InputError(f"{weights} is missing or damaged; copy or train the adapter again.") from None
         probes = {key: tensors.pop(key) for key in list(tensors) if key.startswith("probe.")}
-        former = RankTokens(config.former) if config.method == "learned-tokens" else R2Former(config.former)
+        former = new_former(config.method, config.former)
         try:
             former.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
         except RuntimeError:

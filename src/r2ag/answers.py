@@ -88,12 +88,12 @@ class Answers:
         )
 
     def _scored(self, ranked: RankedList, assessment: Assessment, keep: Sequence[int]) -> tuple[ScoredDocument, ...]:
-        names = self.adapter.config.former.features
+        names = self.adapter.config.former.named_features
         return tuple(
             ScoredDocument(
                 rank=index + 1,
                 document=document,
-                features=_known(names, assessment.features[0, index].tolist()),
+                features=_known(names, assessment.features[0, index, : len(names)].tolist()),
                 relevance_probability=assessment.probabilities[0][index],
                 used=index in keep,
             )

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from r2ag.encoder import Similarity
-from r2ag.types import FEATURES, RankedList
+from r2ag.types import FEATURES, VECTOR, RankedList
 
 
 def retrieval_features(query: Tensor, documents: Tensor, mask: Tensor, similarity: Similarity = "cosine") -> Tensor:
@@ -73,10 +73,12 @@ def list_features(
     """Features of lists of unequal length, with k the longest list's length.
 
     Args:
-        names: which, in this order; one that is none of FEATURES is a finder's score in `Document.scores`.
+        names: which, in this order; one that is none of FEATURES is a finder's score in `Document.scores`. VECTOR
+            alone stands for the documents' vectors.
 
     Returns:
-        (batch, k, len(names)), NaN where a document lacks a score and 0 where padded; mask (batch, k).
+        (batch, k, len(names)), NaN where a document lacks a score and 0 where padded, or (batch, k, dimension);
+        mask (batch, k).
     """
     query = torch.stack([torch.from_numpy(ranked.query_vector) for ranked in lists])
     documents = torch.nn.utils.rnn.pad_sequence(
@@ -84,6 +86,8 @@ def list_features(
     )
     lengths = torch.tensor([len(ranked) for ranked in lists])
     mask = torch.arange(documents.shape[1]) < lengths[:, None]
+    if tuple(names) == (VECTOR,):
+        return documents, mask
     computed = retrieval_features(query, documents, mask, similarity)
     columns = [
         computed[..., FEATURES.index(name)] if name in FEATURES else _scores(lists, name, mask.shape[1])

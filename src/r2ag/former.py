@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from r2ag.errors import InputError
-from r2ag.types import FEATURES
+from r2ag.types import FEATURES, VECTOR
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class FormerConfig:
     slots: int = 1  # embeddings in front of each document; the paper has one
     positions: bool = True
     relevance_direction: bool = False  # the head's probability moves E^R along a learned direction
+    vector_size: int = 0  # the encoder's dimension, where VECTOR stands in place of features
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
@@ -46,6 +48,18 @@ class FormerConfig:
             raise InputError(f"The features {list(self.features)} must be at least one, each named once.")
         if min(self.max_documents, self.slots, self.layers) < 1:
             raise InputError("max_documents, slots and layers must each be at least 1.")
+        if (VECTOR in self.features) != (self.vector_size > 0) or (self.vector_size and len(self.features) > 1):
+            raise InputError(f'"{VECTOR}" stands alone in place of features, and is what the method xrag reads.')
+
+    @property
+    def inputs(self) -> int:
+        """Numbers a document."""
+        return self.vector_size or len(self.features)
+
+    @property
+    def named_features(self) -> tuple[str, ...]:
+        """Those that mean something to people, first among the inputs."""
+        return () if self.vector_size else self.features
 
 
 class FormerOutput(NamedTuple):
@@ -64,7 +78,7 @@ class R2Former(nn.Module):
     def __init__(self, config: FormerConfig) -> None:
         super().__init__()
         self.config = config
-        count = len(config.features)
+        count = config.inputs
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.input = nn.Linear(count, config.hidden_size)
@@ -166,3 +180,43 @@ class RankTokens(nn.Module):
         embeddings = embeddings.float()
         noise = torch.randn_like(self.tokens) * embeddings.std(dim=0).mean()
         self.tokens.copy_(embeddings.mean(dim=0) + noise)
+
+
+class DocumentProjector(nn.Module):
+    """What xRAG puts in a text's place: the document's vector, through a small network (arXiv 2405.13792, section 3.2).
+
+    Takes an R²-Former's place; each document's anchors know its own vector alone, and relevance logits are zero.
+    """
+
+    def __init__(self, config: FormerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.input = nn.Linear(config.inputs, config.llm_hidden_size)
+        self.projection = nn.Linear(config.llm_hidden_size, config.slots * config.llm_hidden_size)
+
+    def forward(self, features: Tensor, mask: Tensor, relevance: Tensor | None = None) -> FormerOutput:
+        """Anchors of (batch, k, vector_size) vectors; the arguments are those of R2Former."""
+        anchors = self.projection(F.gelu(self.input(features)))
+        return FormerOutput(features.new_zeros(mask.shape), anchors.unflatten(-1, (self.config.slots, -1)))
+
+    def standardise_by(self, features: Tensor, mask: Tensor) -> None:
+        """Vectors are read as they are."""
+
+    @torch.no_grad()
+    def scale_anchors_to(self, embeddings: Tensor) -> None:
+        """Starts at the mean and the scale of the LLM's token embeddings, as R2Former does."""
+        size = self.config.llm_hidden_size
+        # Entries of a unit vector have mean square 1 / vector_size; the network's inner ones shall have about 1.
+        nn.init.normal_(self.input.weight)
+        nn.init.normal_(self.projection.weight, std=float(embeddings.float().std(dim=0).mean()) / size**0.5)
+        self.projection.bias.copy_(embeddings.float().mean(dim=0).repeat(self.config.slots))
+
+
+Former = R2Former | RankTokens | DocumentProjector
+
+
+def new_former(method: str, config: FormerConfig) -> Former:
+    """What gives the anchors of a method that may be trained; RAFT's, which has no slots, stays as it starts."""
+    if method == "learned-tokens":
+        return RankTokens(config)
+    return DocumentProjector(config) if method == "xrag" else R2Former(config)

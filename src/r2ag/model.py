@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from r2ag.former import FormerOutput, R2Former, RankTokens
+from r2ag.former import Former, FormerOutput
 from r2ag.prompting import Prompt
 
 IGNORED = -100  # label of a position that is padding
@@ -36,7 +36,7 @@ class MixedEmbeddings:
 class R2AGModel(nn.Module):
     """A decoder-only LLM and the R²-Former that speaks to it."""
 
-    def __init__(self, llm: PreTrainedModel, former: R2Former | RankTokens) -> None:
+    def __init__(self, llm: PreTrainedModel, former: Former) -> None:
         super().__init__()
         self.llm = llm
         self.former = former

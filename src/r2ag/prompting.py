@@ -29,8 +29,9 @@ class PromptTemplate:
     """The words around question and documents.
 
     Each part is plain text; `head` and `tail` may hold {question}. `document` holds {number}, {slots} and {document};
-    plain RAG's template is the same without {slots} and its label. `answer_cue` opens the LLM's answer. `stop` ends it
-    where no chat template does: an LLM that completes a text would go on with a question of its own.
+    plain RAG's template is the same without {slots} and its label, xRAG's without {document}. `answer_cue` opens the
+    LLM's answer. `stop` ends it where no chat template does: an LLM that completes a text would go on with a question
+    of its own.
     """
 
     head: str
@@ -48,15 +49,22 @@ class PromptTemplate:
                     f"A prompt template has unknown fields {sorted(unknown)}; it may hold {sorted(known)}."
                 )
         fields = _fields(self.document)
-        if fields.count("document") != 1 or fields.count("slots") > 1 or fields[-1] != "document":
+        last = "document" if "document" in fields else "slots"
+        if fields[-1:] != [last] or fields.count("document") > 1 or fields.count("slots") > 1:
             raise InputError(
-                "A template's document part must hold {document} once, as its last field, and {slots} at most once."
+                "A template's document part must hold {document} once, as its last field, and {slots} at most once; "
+                "or {slots} alone."
             )
 
     @property
     def has_slots(self) -> bool:
         """Whether embeddings stand in front of each document."""
         return "{slots}" in self.document
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the documents' words are read."""
+        return "{document}" in self.document
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,9 @@ class PromptBuilder:
         check_question(question)
         before, after = self._frame(question, history)
         openings = [self._opening(number) for number in range(1, len(documents) + 1)]
-        closing = self._plain.encode(self.template.document.split("{document}")[1])
+        closing = self._plain.encode(self.template.document.partition("{document}")[2])
         slots = self.slots if self.template.has_slots else 0
-        texts = [self._plain.encode(document.passage) for document in documents]
+        texts = [self._plain.encode(document.passage) if self.template.has_texts else [] for document in documents]
         fixed = len(before) + len(after) + sum(len(a) + len(b) + slots + len(closing) for a, b in openings)
         room = max_tokens - fixed
         if room < len(documents):

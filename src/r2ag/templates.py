@@ -83,6 +83,11 @@ def with_match_words(template: PromptTemplate) -> PromptTemplate:
     return replace(with_slots(template), document=template.document)
 
 
+def with_slots_alone(template: PromptTemplate) -> PromptTemplate:
+    """xRAG's counterpart of plain RAG's prompt: slots in place of each document's text."""
+    return replace(template, document=template.document.replace("{document}", "{slots}"))
+
+
 def with_slots(template: PromptTemplate) -> PromptTemplate:
     """R²AG's counterpart of plain RAG's prompt: a label and slots in front of each document, and a word on them."""
     head = template.head

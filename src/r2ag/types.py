@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 FEATURES = ("relevance", "precedent", "neighbour")
 """What an encoder knows of a document in its list; see features.py."""
+VECTOR = "vector"
+"""In place of features: the document's own vector, for the control that reads nothing else."""
 NOTHING_FOUND = "Nothing relevant was found in these documents."
 """What people read where an answer abstains."""
 

@@ -73,8 +73,11 @@ def saved(parts: Parts, tmp_path: Path) -> Callable[..., str]:
         folder = tmp_path / f"{method}{'-lora' if lora else ''}"
         config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
         own = get_peft_model(tiny_llm(vocabulary=len(parts.tokenizer)), config) if lora else None
-        template = replace(SLOTTED, document="[{number}] {document}\n") if method == "raft" else SLOTTED
-        parts.adapter(method, template=template).save_pretrained(folder, own)
+        documents = {"raft": "[{number}] {document}\n", "xrag": "[{number}]{slots}\n"}
+        changes: dict[str, Any] = {"template": replace(SLOTTED, document=documents.get(method, SLOTTED.document))}
+        if method == "xrag":
+            changes["sizes"] = FormerConfig(HIDDEN, features=("vector",), vector_size=HIDDEN, max_documents=8)
+        parts.adapter(method, **changes).save_pretrained(folder, own)
         return str(folder)
 
     return save

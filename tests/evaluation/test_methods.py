@@ -74,6 +74,7 @@ def test_unusable_specifications(specs: list[str], message: str) -> None:
         ("r2ag+top", "number of documents from 1"),
         ("r2ag:3", "nothing behind a colon"),
         ("learned-tokens", "adapter of learned tokens"),
+        ("xrag", "adapter of xRAG"),
         ("raft", "adapter of RAFT"),
         ("r2ag+raft", "LoRA"),
         ("r2ag=/nowhere/at/all", "no adapter folder"),
@@ -223,6 +224,17 @@ def test_adapters_without_lora_share_the_llm(parts: Parts, saved: Callable[..., 
     assert method.answer([parts.ranked(3)])[0].documents_read == 3
     first = create_method(parse_methods([f"learned-tokens:2={saved('learned-tokens')}"])[0], bench)
     assert first.answer([parts.ranked(3)])[0].documents_read == 2
+
+
+def test_xrag_reads_vectors_and_no_words(parts: Parts, saved: Callable[..., str]) -> None:
+    bench = Bench(parts.reader(), parts.encoder, max_new_tokens=4)
+    method = create_method(parse_methods([f"xrag:2={saved('xrag')}"])[0], bench)
+    lists = [parts.ranked(3)]
+    prediction = method.answer(lists)[0]
+    assert prediction.documents_read == 2
+    documents = tuple(replace(d, title="", text=f"{d.text} And more of this.") for d in lists[0].documents)
+    longer = replace(lists[0], documents=documents)  # with the vectors of the shorter ones
+    assert replace(method.answer([longer])[0], seconds=0) == replace(prediction, seconds=0)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("raft", "raft"), ("r2ag+raft", "r2ag")])

@@ -20,7 +20,10 @@ from r2ag.types import Document, Record
 from tests.tiny import HIDDEN, tiny_encoder, tiny_llm, tiny_tokenizer
 
 TEMPLATE = PromptTemplate("Answer.\n", "[{number}]{slots} {document}\n", "{question}\n")
-WITHOUT_SLOTS = replace(TEMPLATE, document="[{number}] {document}\n")
+TEMPLATES = {
+    "raft": replace(TEMPLATE, document="[{number}] {document}\n"),
+    "xrag": replace(TEMPLATE, document="[{number}]{slots}\n"),
+}
 SIZES = FormerConfig(HIDDEN, hidden_size=16, heads=2, feed_forward_size=32, max_documents=8)
 TINY = TrainingConfig(
     epochs=1.5,
@@ -38,6 +41,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "r2ag, frozen relevance": {"freeze_relevance": True},
     "r2ag with lora": {"lora": True, "lora_rank": 4},
     "learned-tokens": {"method": "learned-tokens"},
+    "xrag": {"method": "xrag"},
     "raft": {"method": "raft", "lora_rank": 4},
 }
 
@@ -75,8 +79,13 @@ def tiny_run(
 ) -> Adapter:
     """Trains on forty records; `changes` are TrainingConfig's."""
     config = replace(TINY, **changes)
-    template = WITHOUT_SLOTS if config.method == "raft" else TEMPLATE
-    return train(RECORDS, models or parts(), template, output, config, SIZES, resume=resume, start=start)
+    template = TEMPLATES.get(config.method, TEMPLATE)
+    sizes = sizes_of(config.method)
+    return train(RECORDS, models or parts(), template, output, config, sizes, resume=resume, start=start)
+
+
+def sizes_of(method: str) -> FormerConfig:
+    return replace(SIZES, features=("vector",), vector_size=HIDDEN) if method == "xrag" else SIZES
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from r2ag.training.encoder import EncoderTrainingConfig, train_encoder
 from tests.tiny import tiny_encoder_folder
 from tests.training.conftest import RECORDS
 
-CONFIG = EncoderTrainingConfig(epochs=8, batch_size=8, negatives=2, learning_rate=1e-2, lora_rank=4, max_tokens=64)
+CONFIG = EncoderTrainingConfig(epochs=12, batch_size=8, negatives=2, learning_rate=1e-2, lora_rank=4, max_tokens=64)
 QUESTIONS = [record.question for record in RECORDS]
 
 
@@ -55,7 +55,7 @@ def test_a_lora_is_written_that_changes_the_vectors(base, tuned):
     after = FeatureEncoder.from_pretrained(str(base), folder, device="cpu")
     np.testing.assert_allclose(after.encode_queries(QUESTIONS), in_memory.encode_queries(QUESTIONS), atol=1e-5)
     assert not np.allclose(after.encode_queries(QUESTIONS), before.encode_queries(QUESTIONS), atol=0.05)
-    assert margin(after) > margin(before) + 0.05
+    assert margin(after) > margin(before) + 0.1
 
 
 def test_the_same_seed_writes_the_same_lora(tune, tuned):

@@ -13,13 +13,15 @@ from safetensors.torch import load_file
 
 from r2ag.adapter import Adapter
 from r2ag.errors import InputError
-from r2ag.former import R2Former, RankTokens
+from r2ag.former import DocumentProjector, R2Former, RankTokens
 from r2ag.training import run as module
 from r2ag.training.run import train
 from r2ag.training.trainer import WEIGHTS
 from tests.tiny import tiny_adapter
-from tests.training.conftest import RECORDS, RUNS, SIZES, TEMPLATE, TINY, parts, tiny_run
+from tests.training.conftest import RECORDS, RUNS, SIZES, TEMPLATE, TINY, parts, sizes_of, tiny_run
 
+FORMERS = {"learned-tokens": RankTokens, "xrag": DocumentProjector}
+LEARNED = {"learned-tokens": ("tokens",), "xrag": ("input.weight", "projection.weight")}
 EVERY_RUN = pytest.mark.parametrize("name", RUNS)
 
 
@@ -47,11 +49,11 @@ def test_a_run_writes_an_adapter_that_has_learned(trained, name):
     loaded = Adapter.from_pretrained(adapter.folder)
     assert_equal(loaded, adapter)
     assert loaded.config.method == method
-    assert isinstance(loaded.former, RankTokens if method == "learned-tokens" else R2Former)
+    assert isinstance(loaded.former, FORMERS.get(method, R2Former))
     assert (loaded.llm_lora is not None) == (name in ("raft", "r2ag with lora"))
     start = parts()
-    fresh = tiny_adapter(start.llm, start.tokenizer, method=method, former=SIZES, template=TEMPLATE)
-    for learned in ("tokens",) if method == "learned-tokens" else ("head.weight", "input.weight"):
+    fresh = tiny_adapter(start.llm, start.tokenizer, method=method, former=sizes_of(method), template=TEMPLATE)
+    for learned in LEARNED.get(method, ("head.weight", "input.weight")):
         assert not torch.equal(loaded.former.state_dict()[learned], fresh.former.state_dict()[learned])
     if loaded.llm_lora is not None:
         assert all(tensor.abs().sum() > 0 for tensor in weights(loaded).values())  # B starts at 0

@@ -73,7 +73,10 @@ def train(
         ),
     ] = None,
     method: Annotated[
-        TrainedMethod, typer.Option(help="r2ag, or a control: embeddings without features, or the LLM alone.")
+        TrainedMethod,
+        typer.Option(
+            help="r2ag, or what it is compared with: embeddings by rank, vectors in place of texts, or the LLM alone."
+        ),
     ] = TrainedMethod.r2ag,
     lora: Annotated[bool, typer.Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
     epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,

@@ -13,6 +13,7 @@ class TrainedMethod(StrEnum):
 
     r2ag = "r2ag"
     learned_tokens = "learned-tokens"
+    xrag = "xrag"
     raft = "raft"
 
 

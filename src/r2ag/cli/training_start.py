@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from r2ag.cli.settings import is_typed
 from r2ag.errors import InputError
 from r2ag.training.config import TrainingConfig
+from r2ag.types import VECTOR
 
 if TYPE_CHECKING:
     import typer
@@ -51,15 +52,24 @@ def start_anew(llm: str, retriever: str, encoder_lora: Path | None, config: Trai
     from r2ag.former import FormerConfig
     from r2ag.model import embedding_table
     from r2ag.models import load_llm
-    from r2ag.templates import plain_template, with_slots
+    from r2ag.templates import plain_template
     from r2ag.training.run import Parts
 
     plain = plain_template(config.prompt)
     encoder = FeatureEncoder.from_pretrained(retriever, encoder_lora)
     model, tokenizer = load_llm(llm)
+    if config.method == "xrag":
+        sizes |= {"features": (VECTOR,), "vector_size": encoder.dimension}
     former = FormerConfig(llm_hidden_size=int(embedding_table(model).shape[1]), **sizes)
-    template = plain if config.method == "raft" else with_slots(plain)
-    return Start(Parts(model, tokenizer, encoder, llm), template, former)
+    return Start(Parts(model, tokenizer, encoder, llm), _template(plain, config), former)
+
+
+def _template(plain: PromptTemplate, config: TrainingConfig) -> PromptTemplate:
+    from r2ag.templates import with_slots, with_slots_alone
+
+    if config.method == "raft":
+        return plain
+    return with_slots_alone(plain) if config.method == "xrag" else with_slots(plain)
 
 
 def learn_on(name: str, context: typer.Context, config: TrainingConfig) -> tuple[Start, TrainingConfig]:

@@ -118,6 +118,7 @@ def _features(evaluation: Evaluation, reader: Reader) -> list[list[dict[str, flo
     described = []
     for ranked in evaluation.lists:
         values, _ = list_features([ranked], config.encoder.similarity, config.former.features)
-        rows = [zip(config.former.features, row, strict=True) for row in values[0].tolist()]
+        names = config.former.named_features
+        rows = [zip(names, row[: len(names)], strict=True) for row in values[0].tolist()]
         described.append([{name: value for name, value in row if not math.isnan(value)} for row in rows])
     return described

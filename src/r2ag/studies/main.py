@@ -78,6 +78,7 @@ def _trained(options: Options, regime: str, seed: int) -> tuple[Condition, list[
     kinds = {
         "r2ag": (),
         "learned-tokens": ("--method", "learned-tokens", "--order", "encoder"),
+        "xrag": ("--method", "xrag"),
         "raft": ("--method", "raft"),
         "r2ag+raft": ("--lora",),
     }
@@ -91,7 +92,7 @@ def _trained(options: Options, regime: str, seed: int) -> tuple[Condition, list[
 
 
 def _methods(folders: Mapping[str, Path]) -> tuple[str, ...]:
-    further = (f"{kind}={folders[kind]}" for kind in ("learned-tokens", "raft", "r2ag+raft"))
+    further = (f"{kind}={folders[kind]}" for kind in ("learned-tokens", "xrag", "raft", "r2ag+raft"))
     return (*_frozen(), *OURS, *further)
 
 

@@ -18,7 +18,7 @@ Targets = Literal["gold", "own", "distilled"]
 class TrainingConfig:
     """Settings of `r2ag train`: the published values; docs/adapters.md says where and why ours differ."""
 
-    method: Literal["r2ag", "learned-tokens", "raft"] = "r2ag"
+    method: Literal["r2ag", "learned-tokens", "xrag", "raft"] = "r2ag"
     lora: bool = False  # train the LLM jointly through a LoRA (RAFT has one always)
     lora_rank: int = 16
     lora_alpha: int = 32

@@ -111,7 +111,7 @@ def train(
         config.max_prompt_tokens,
         PromptBuilder(parts.tokenizer, plain_template(adapter.config.plain_prompt), 0) if config.has_teacher else None,
     )
-    if not resume and config.method != "learned-tokens":
+    if not resume and isinstance(model.former, R2Former):
         train_matching(model, sampler, collator, config)
     if config.freeze_relevance and isinstance(model.former, R2Former):
         if start is None and not config.matching_epochs:

@@ -34,6 +34,7 @@ METHODS = {
     "r2ag+top": "r2ag",
     "r2ag+abstain": "r2ag",
     "r2ag-words": "r2ag_words",
+    "xrag": "xrag",
     "raft": "raft",
     "r2ag+raft": "r2ag",
 }
@@ -44,6 +45,7 @@ APPROXIMATIONS = {
     "recomp": "chooses sentences by any encoder; faithful with the authors' fine-tuned one, or with their compressor",
     "longllmlingua": "the authors' library; the LLM itself gives the perplexities",
     "crag": "graded by the relevance head or a cross-encoder, and without a web search",
+    "xrag": "one projector trained on answers alone, from this encoder's vectors, without the paper's first stage",
     "self-rag-prompted": "asks in words for what Self-RAG's trained tokens say",
 }
 """In what methods differ from the published ones whose names they have; docs/methods.md says more."""

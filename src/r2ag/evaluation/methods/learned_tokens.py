@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.r2ag import R2AG, with_anchors
+from r2ag.evaluation.methods.r2ag import R2AG, reads_first
 
 
 def create(spec: Spec, bench: Bench) -> R2AG:
@@ -17,7 +16,4 @@ def create(spec: Spec, bench: Bench) -> R2AG:
     Raises:
         InputError: the adapter holds no learned tokens.
     """
-    count = spec.count() if spec.argument else None
-    if bench.reader(spec.folder).adapter.config.method != "learned-tokens":
-        raise InputError(f"The method {spec} needs an adapter of learned tokens, as {spec.base}=ADAPTER_FOLDER.")
-    return with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])
+    return reads_first(spec, bench, "learned-tokens", "learned tokens")

@@ -145,6 +145,18 @@ def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int
     return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, encoder, told)
 
 
+def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> R2AG:
+    """A control that chooses nothing: reads all documents, or as many of the first as its argument says.
+
+    Raises:
+        InputError: the adapter was trained for another method than `method`; says what it is `called`.
+    """
+    count = spec.count() if spec.argument else None
+    if bench.reader(spec.folder).adapter.config.method != method:
+        raise InputError(f"The method {spec} needs an adapter of {called}, as {spec.base}=ADAPTER_FOLDER.")
+    return with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])
+
+
 def create(spec: Spec, bench: Bench) -> R2AG:
     """Any of the variants that the registry names.
 
