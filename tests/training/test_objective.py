@@ -11,7 +11,7 @@ from r2ag.model import R2AGModel, matching_loss
 from r2ag.prompting import PromptBuilder
 from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
 from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
-from tests.training.conftest import SIZES, TEMPLATE, WITHOUT_SLOTS
+from tests.training.conftest import SIZES, TEMPLATE, TEMPLATES
 
 TOKENIZER = tiny_tokenizer("bytes", "chatml")
 LENGTHS = (3, 1, 4)
@@ -79,7 +79,7 @@ def test_lists_without_a_prompt_train_matching_alone(model):
 @torch.no_grad()
 def test_the_language_loss_weighs_targets_and_the_distance_to_teachers(model):
     inputs = batch(True, False, True)
-    builder = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
+    builder = PromptBuilder(TOKENIZER, TEMPLATES["raft"])
     teachers = [builder.build("Which bridge?", some_documents(1), 400) for _ in LENGTHS]
     inputs["teachers"] = [teachers[0], None, teachers[2]]
     anchors = model.describe(inputs["features"], inputs["mask"]).anchors[[0, 2]]
