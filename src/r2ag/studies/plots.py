@@ -27,7 +27,7 @@ class Point:
 
 
 def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: str) -> Figure:
-    """A panel a data set, a line a series, with intervals as bars; categories stand in the order in which they come."""
+    """A panel a data set, a line a series, with intervals as bars."""
     figure, axes = _panels(len(panels), (5.2, 4.0))
     for one, (title, series) in zip(axes, panels.items(), strict=True):
         for number, (name, points) in enumerate(series.items()):
@@ -42,10 +42,6 @@ def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: s
             )
         _finish(one, title, x, y)
         one.set_ylim(bottom=0.0)
-        if any(isinstance(p.x, str) for points in series.values() for p in points):
-            one.tick_params(axis="x", rotation=40)
-            for label in one.get_xticklabels():
-                label.set_horizontalalignment("right")
     _legend(figure, axes)
     return figure
 
@@ -65,7 +61,7 @@ def bar_plots(panels: Mapping[str, Sequence[Point]], x: str) -> Figure:
     return figure
 
 
-def acc_lines(outcome: Outcome, x: str, places: Mapping[str, float | str], name: str = "acc") -> Figure:
+def acc_lines(outcome: Outcome, x: str, places: Mapping[str, float], name: str = "acc") -> Figure:
     """Every method's Acc (or another score) over the rows, which stand at `places`."""
     panels: dict[str, dict[str, list[Point]]] = {}
     for title, columns in outcome.datasets().items():
@@ -74,7 +70,10 @@ def acc_lines(outcome: Outcome, x: str, places: Mapping[str, float | str], name:
             for method in outcome.rows.get(row, {}):
                 series.setdefault(method, []).append(Point(place, outcome.interval(row, method, name, columns)))
         panels[f"{title} ({len(columns)} records)"] = series
-    return line_plots(panels, x, SCORES_IN_WORDS[name])
+    figure = line_plots(panels, x, SCORES_IN_WORDS[name])
+    for axes in figure.axes:
+        axes.set_xticks(sorted(set(places.values())))
+    return figure
 
 
 def acc_bars(outcome: Outcome, name: str = "acc") -> Figure:

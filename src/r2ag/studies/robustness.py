@@ -93,7 +93,7 @@ def plots(outcome: Outcome) -> dict[str, Figure]:
     """A curve a kind of change, from the lists as they are found where that is 0 of it; the others as bars."""
     drawn = {}
     for kind, axis in _AXES.items():
-        places: dict[str, float | str] = {AS_FOUND: 0.0} if kind != "gold" else {}
+        places: dict[str, float] = {AS_FOUND: 0.0} if kind != "gold" else {}
         places |= {row: float(row.partition(":")[2]) for row in outcome.rows if row.startswith(f"{kind}:")}
         if len(places) > 1:
             drawn[kind] = acc_lines(outcome, axis, places)
