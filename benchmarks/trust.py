@@ -17,88 +17,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from r2ag.encoder import rank_by_similarity
-from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error, roc_auc
+from r2ag.evaluation.intervals import Interval
+from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
 from r2ag.evaluation.run import relevance_probabilities
+from r2ag.evaluation.trust import Areas, Lists, areas, three_lists
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
 from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records
-from r2ag.training.calibrate import without_relevant
-from r2ag.types import RankedList, Record
+from r2ag.types import RankedList
 
-RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Lists:
-    """One record's three lists."""
-
-    own: RankedList
-    removed: RankedList
-    off_topic: RankedList
+KINDS = ("own", "removed", "off_topic")
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Highest score of each record's lists, (records,), by one way of scoring."""
+def in_words(found: Areas) -> dict[str, object]:
+    """Areas and their paired difference, rounded."""
 
-    own: np.ndarray
-    removed: np.ndarray
-    off_topic: np.ndarray
+    def figure(interval: Interval) -> dict[str, object]:
+        return {"value": round(interval.mean, 4), "ci95": np.round(interval.ends, 4).tolist()}
 
-
-def three_lists(files: Sequence[Sequence[Record]], lists: Sequence[RankedList], seed: int) -> list[Lists]:
-    """Every record with something relevant and something irrelevant, with its lists."""
-    generator = random.Random(seed)
-    sources = [number for number, file in enumerate(files) for _ in file]
-    made = []
-    for place, ranked in enumerate(lists):
-        removed = without_relevant(ranked)
-        others = [i for i, source in enumerate(sources) if (source != sources[place] if len(files) > 1 else i != place)]
-        other = lists[generator.choice(others)]
-        if removed is None or not any(document.relevant for document in ranked.documents):
-            continue
-        off_topic = RankedList(ranked.question, other.documents, ranked.query_vector, other.document_vectors)
-        made.append(Lists(*map(rank_by_similarity, (ranked, removed, off_topic))))
-    return made
-
-
-def scored(lists: Sequence[Lists], highest: Callable[[list[RankedList]], list[float]]) -> Scores:
-    """The highest score of each list by a way of scoring lists."""
-    kinds = ([one.own for one in lists], [one.removed for one in lists], [one.off_topic for one in lists])
-    return Scores(*(np.asarray(highest(kind)) for kind in kinds))
-
-
-def area(own: np.ndarray, without: np.ndarray) -> float:
-    """Area under the ROC curve of telling lists with something relevant from lists without."""
-    found = roc_auc([*own, *without], [True] * len(own) + [False] * len(without))
-    assert found is not None
-    return found
-
-
-def areas(head: Scores, cosine: Scores, kind: str, seed: int) -> dict[str, object]:
-    """Both areas and their paired difference, with bootstrap intervals over records."""
-    generator = np.random.default_rng(seed)
-    ours, theirs, count = getattr(head, kind), getattr(cosine, kind), len(head.own)
-    drawn = [generator.integers(count, size=count) for _ in range(RESAMPLES)]
-    both = np.array([(area(head.own[i], ours[i]), area(cosine.own[i], theirs[i])) for i in drawn])
-
-    def figure(value: float, samples: np.ndarray) -> dict[str, object]:
-        return {"value": round(value, 4), "ci95": np.round(np.quantile(samples, [0.025, 0.975]), 4).tolist()}
-
-    exact = area(head.own, ours), area(cosine.own, theirs)
     return {
-        "relevance head": figure(exact[0], both[:, 0]),
-        "highest cosine": figure(exact[1], both[:, 1]),
-        "difference": figure(exact[0] - exact[1], both[:, 0] - both[:, 1]),
+        "relevance head": figure(found.head),
+        "highest cosine": figure(found.cosine),
+        "difference": figure(found.difference),
     }
 
 
@@ -149,26 +95,31 @@ def main() -> None:
     pipeline = Pipeline.from_pretrained(options.adapter)
     files = [sample(read_records(path), options.limit, options.seed) for path in options.data]
     records = [record for file in files for record in file]
-    lists = three_lists(files, describe_records(pipeline.encoder, records, options.vectors), options.seed)
+    sources = [number for number, file in enumerate(files) for _ in file]
+    described = describe_records(pipeline.encoder, records, options.vectors)
+    lists = [one for one in three_lists(described, sources, options.seed) if one is not None]
+    kinds = {kind: [getattr(one, kind) for one in lists] for kind in KINDS}
 
     def probabilities(ranked: list[RankedList]) -> list[tuple[float, ...]]:
         found = relevance_probabilities(pipeline.reader, ranked)
         assert found is not None
         return list(found)
 
-    head = scored(lists, lambda ranked: [max(row) for row in probabilities(ranked)])
-    cosine = scored(lists, lambda ranked: [float((r.document_vectors @ r.query_vector).max()) for r in ranked])
+    head = {kind: np.array([max(row) for row in probabilities(ranked)]) for kind, ranked in kinds.items()}
+    cosine = {
+        kind: np.array([float((one.document_vectors @ one.query_vector).max()) for one in ranked])
+        for kind, ranked in kinds.items()
+    }
     threshold = pipeline.reader.adapter.config.calibration.threshold
-    kinds = [one.own for one in lists], [one.removed for one in lists]
-    both = [ranked for kind in kinds for ranked in kind]
+    both = kinds["own"] + kinds["removed"]
     result: dict[str, object] = {
         "records": len(lists),
-        "auc gold removed": areas(head, cosine, "removed", options.seed),
-        "auc off-topic": areas(head, cosine, "off_topic", options.seed),
-        "calibration, lists as they are": calibration(probabilities(kinds[0]), kinds[0]),
+        "auc gold removed": in_words(areas(head, cosine, "removed", options.seed)),
+        "auc off-topic": in_words(areas(head, cosine, "off_topic", options.seed)),
+        "calibration, lists as they are": calibration(probabilities(kinds["own"]), kinds["own"]),
         "calibration, with gold-removed lists": calibration(probabilities(both), both),
         "abstained at the threshold": {
-            kind: round(float((getattr(head, kind) < threshold).mean()), 4) for kind in ("own", "removed", "off_topic")
+            kind: round(float((scores < threshold).mean()), 4) for kind, scores in head.items()
         },
         "threshold": threshold,
     }

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from r2ag import __version__
+from r2ag.studies import STUDIES
 from tests.cli.conftest import Command
 
 COMMANDS = (
@@ -23,6 +24,7 @@ COMMANDS = (
     ("mcp",),
     *(("store", name) for name in ("info", "check", "compact", "remove")),
     *(("data", name) for name in ("convert", "stats", "mine", "make", "from-logs")),
+    *(("study", name) for name in STUDIES),
 )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r2ag.evaluation.intervals import mcnemar, mean_interval, paired_interval
+from r2ag.evaluation.intervals import grid_interval, mcnemar, mean_interval, paired_grid_interval, paired_interval
 
 rights = st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=30)
 
@@ -57,3 +57,25 @@ def test_exchanging_two_methods_mirrors_the_difference(pairs: list[tuple[float, 
     there, back = paired_interval(ours, theirs, resamples=200), paired_interval(theirs, ours, resamples=200)
     assert there.ends == pytest.approx([-back.high, -back.low])
     assert mcnemar(ours, theirs) == mcnemar(theirs, ours)
+
+
+def test_an_interval_over_seeds_and_records() -> None:
+    generator = np.random.default_rng(0)
+    one = generator.random((1, 200))
+    found, known = grid_interval(one), mean_interval(one[0].tolist())
+    assert found.mean == pytest.approx(known.mean)
+    assert found.ends == pytest.approx(known.ends, abs=0.005)
+    # Three seeds that agree on each record say no more than one; seeds that differ widen the interval.
+    assert grid_interval(np.repeat(one, 3, axis=0)).ends == pytest.approx(known.ends, abs=0.005)
+    apart = grid_interval(one + np.array([[-0.3], [0.0], [0.3]]))
+    assert apart.mean == pytest.approx(known.mean)
+    assert apart.high - apart.low > 3 * (known.high - known.low)
+
+
+def test_differences_over_seeds_are_paired_by_record() -> None:
+    values = np.random.default_rng(0).random((2, 50))
+    shifted = paired_grid_interval(values[:1] + 0.25, values[:1])
+    assert shifted.ends == pytest.approx([0.25, 0.25])
+    assert paired_grid_interval(values, values[:1]).mean == pytest.approx(values.mean() - values[0].mean())
+    with pytest.raises(ValueError, match="50 records"):
+        paired_grid_interval(values, values[:, :10])

@@ -12,7 +12,7 @@ import pytest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Prediction
 from r2ag.evaluation.ordering import arrange
-from r2ag.evaluation.predictions import PredictionFile
+from r2ag.evaluation.predictions import PredictionFile, digest_of
 from r2ag.evaluation.report import results
 from r2ag.evaluation.run import evaluate, run_evaluation
 from r2ag.evaluation.table import markdown
@@ -216,3 +216,9 @@ def test_one_data_set_gives_one_section() -> None:
     table = markdown(results(evaluate(records, lists, [right_on([0], 1, "rag")])))
     assert table.count("## ") == 1
     assert "| rag | 1.000 [1.000, 1.000] |" in table
+
+
+def test_other_scores_of_finders_are_other_answers() -> None:
+    _, ranked = record(0)
+    scored = [replace(ranked, documents=(replace(ranked.documents[0], scores={"bm25": value}),)) for value in (1, 2)]
+    assert len({digest_of({}, one) for one in (*scored, ranked.reordered([0]))}) == 3

@@ -11,7 +11,7 @@ from r2ag.model import R2AGModel, matching_loss
 from r2ag.prompting import PromptBuilder
 from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
 from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
-from tests.training.conftest import SIZES, TEMPLATE, WITHOUT_SLOTS
+from tests.training.conftest import SIZES, TEMPLATE, TEMPLATES
 
 TOKENIZER = tiny_tokenizer("bytes", "chatml")
 LENGTHS = (3, 1, 4)
@@ -79,7 +79,7 @@ def test_lists_without_a_prompt_train_matching_alone(model):
 @torch.no_grad()
 def test_the_language_loss_weighs_targets_and_the_distance_to_teachers(model):
     inputs = batch(True, False, True)
-    builder = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
+    builder = PromptBuilder(TOKENIZER, TEMPLATES["raft"])
     teachers = [builder.build("Which bridge?", some_documents(1), 400) for _ in LENGTHS]
     inputs["teachers"] = [teachers[0], None, teachers[2]]
     anchors = model.describe(inputs["features"], inputs["mask"]).anchors[[0, 2]]
@@ -132,3 +132,12 @@ def test_the_contrast_permutes_given_relevance_too():
     assert torch.equal(seen[0], given)
     for row, length in enumerate(LENGTHS):
         assert seen[1][row, :length].tolist() == given[row, :length].roll(1).tolist()
+
+
+def test_the_matching_loss_may_be_left_out(model):
+    inputs = batch(True, False, True)
+    both, without = TrainingModel(model)(**inputs), TrainingModel(model, matching=0.0)(**inputs)
+    expected = both["loss"].detach() - both["matching_loss"]
+    assert without["loss"].detach() == pytest.approx(float(expected), abs=1e-5)
+    without["loss"].backward()
+    assert model.former.head.weight.grad.abs().sum() == 0  # nothing else teaches the head

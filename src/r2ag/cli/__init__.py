@@ -34,9 +34,11 @@ from r2ag.cli.output import clean, survive_any_text
 from r2ag.cli.report import report
 from r2ag.cli.serve import serve
 from r2ag.cli.settings import use_settings
+from r2ag.cli.study import study_command
 from r2ag.cli.train import train
 from r2ag.cli.train_encoder import train_encoder
 from r2ag.errors import InputError
+from r2ag.studies import STUDIES
 
 FAILED, UNUSABLE, STOPPED = 1, 2, 130
 _PACKAGE = Path(__file__).parents[1]
@@ -44,6 +46,7 @@ _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
 data = typer.Typer(rich_markup_mode="rich")
+studies = typer.Typer(help="The paper's tables and figures, and our own, each by one command.", no_args_is_help=True)
 stores = typer.Typer(help="Look after a store: info, check, compact, remove.", no_args_is_help=True)
 
 
@@ -140,6 +143,16 @@ _command(
     "r2ag report figures",
     "r2ag report figures --output page.html --attention 5a8b57f25542995d1e6f1371",
 )
+for _study in STUDIES:
+    _trained = " --train train.jsonl.gz" if STUDIES[_study].trains else ""
+    _command(
+        _study,
+        study_command(_study),
+        f"r2ag study {_study} --data test.jsonl.gz{_trained} --limit 100 --output {_study}",
+        f"r2ag study {_study} --data test.jsonl.gz{_trained} --limit 100 --output {_study} --dry-run",
+        group=studies,
+    )
+app.add_typer(studies, name="study")
 _command(
     "convert",
     convert,

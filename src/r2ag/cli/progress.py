@@ -63,6 +63,41 @@ class MethodProgress(_Bars):
             note(f"{method}: {total} records")
 
 
+class StudyProgress(_Bars):
+    """A bar over all answers of a study with the time left; elsewhere a line now and then.
+
+    Answers that were there before come at once, so that the time left is reckoned from those that had to be made.
+    """
+
+    SECONDS = 30
+
+    def __init__(self, batch_size: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+        described = TextColumn("{task.description}", markup=False)
+        super().__init__(BarColumn(), MofNCompleteColumn(), described)
+        self._task = self._bars.add_task("", total=None)
+        self._batch_size = batch_size
+        self._before, self._made = 0, 0
+        self._told = time.monotonic()
+        self._started: float | None = None  # when the first answer was there: models had to be loaded for it
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Takes what is being done, and how many of all answers there are."""
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        else:
+            self._made += min(self._batch_size, done - self._before)
+        self._before = done
+        left = f"{in_words((now - self._started) / self._made * (total - done))} left: " if self._made else ""
+        if self._drawn:
+            self._bars.update(self._task, completed=done, total=total, description=f"{left}{what}")
+        elif done == total or now - self._told >= self.SECONDS:
+            self._told = now
+            note(f"{done} of {total}, {left}{what}")
+
+
 class QuestionProgress(_Bars):
     """A bar over the passages with the time left, and how many questions were kept; elsewhere a line now and then."""
 

@@ -15,10 +15,13 @@ from r2ag.errors import InputError
 if TYPE_CHECKING:
     from r2ag.evaluation.attention import AttentionMap
     from r2ag.evaluation.page import Results
+    from r2ag.evaluation.page.study import StudyResults
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What r2ag eval --output wrote.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What r2ag eval or r2ag study wrote to --output.", show_default=False)
+    ],
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The page.", show_default="DIR/report.html")
     ] = None,
@@ -28,6 +31,10 @@ def report(
         typer.Option(
             metavar="ID", help="Also show where the LLM looks in this record; loads the models.", show_default="none"
         ),
+    ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option(metavar="ROW", help="Of a study: the one whose records are shown.", show_default="the first"),
     ] = None,
     adapter: AdapterName = None,
     llm: Llm = None,
@@ -43,11 +50,19 @@ def report(
         raise InputError(f"{file} is a folder; name a file for --output.")
     with libraries_to_stderr() as stdout:
         from r2ag.evaluation.page import read_results, render
+        from r2ag.evaluation.page.study import is_study, read_study, render_study
         from r2ag.files import write_whole
 
-        results = read_results(folder)
-        seen = None if attention is None else _attention(results, attention, adapter, llm, retriever)
-        page = render(results, title or folder.resolve().name, seen)
+        name = title or folder.resolve().name
+        results: Results | StudyResults
+        if is_study(folder):
+            results = read_study(folder, condition)
+            page = render_study(results, name, _attention(results, attention, adapter, llm, retriever))
+        elif condition is not None:
+            raise InputError(f"--condition is of studies, and {folder} holds no study; leave it out.")
+        else:
+            results = read_results(folder)
+            page = render(results, name, _attention(results, attention, adapter, llm, retriever))
         try:
             write_whole(file, page)
         except OSError as error:
@@ -56,8 +71,10 @@ def report(
 
 
 def _attention(
-    results: Results, record_id: str, adapter: str | None, llm: str | None, retriever: str | None
-) -> AttentionMap:
+    results: Results | StudyResults, record_id: str | None, adapter: str | None, llm: str | None, retriever: str | None
+) -> AttentionMap | None:
+    if record_id is None:
+        return None
     found = next((record for record in results.records if record.id == record_id), None)
     if found is None:
         some = ", ".join(record.id for record in results.records[:3])

@@ -17,6 +17,11 @@ def need_evaluation() -> None:
     _need("Evaluation", "eval", "ir_measures", "jieba", "rouge_score", "sklearn")
 
 
+def need_study() -> None:
+    """Raises InputError where a package that measures or draws is missing."""
+    _need("A study", "eval", "ir_measures", "jieba", "matplotlib", "rouge_score", "sklearn")
+
+
 def need_ranking() -> None:
     """Raises InputError where the package that measures rankings is missing."""
     _need("Measuring a ranking", "eval", "ir_measures")

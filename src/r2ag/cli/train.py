@@ -89,6 +89,9 @@ def train(
     matching_epochs: Annotated[
         int, typer.Option(min=0, help="Of relevance alone before the LLM is read; takes seconds.")
     ] = DEFAULT.matching_epochs,
+    matching_weight: Annotated[
+        float, typer.Option(min=0.0, help="Of relevance in the loss; 0, and no epochs of it alone, leave it out.")
+    ] = DEFAULT.matching_weight,
     freeze_relevance: Annotated[
         bool, typer.Option("--freeze-relevance", help="Keep what these taught; only the embeddings learn to be read.")
     ] = False,
@@ -96,6 +99,9 @@ def train(
     features: Annotated[
         str, typer.Option(metavar="NAME,…", help="Without some of these, or with scores that the documents bring.")
     ] = ",".join(FEATURES),
+    positions: Annotated[
+        bool, typer.Option("--positions/--no-positions", help="Tell the R²-Former each document's place.")
+    ] = True,
     order: Annotated[
         TrainingOrder, typer.Option(help="Of the documents: by the encoder, shuffled, or half and half.")
     ] = TrainingOrder.mixed,
@@ -161,6 +167,7 @@ def train(
         lora_learning_rate=positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,
         matching_epochs=matching_epochs,
+        matching_weight=matching_weight,
         freeze_relevance=freeze_relevance,
         order=order.value,
         prompt=prompt,
@@ -184,6 +191,7 @@ def train(
         note("Loading the models …")
         if start_from is None:
             sizes = {"slots": slots, "relevance_direction": relevance_direction, "features": tuple(features.split(","))}
+            sizes |= {"positions": positions}
             start = start_anew(llm, retriever, encoder_lora, config, **sizes)
         else:
             start, config = learn_on(start_from, context, config)

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from r2ag.prompting import PromptTemplate
     from r2ag.training.run import Parts
 
-ADAPTERS_OWN = ("llm", "retriever", "encoder_lora", "method", "slots", "features", "relevance_direction", "prompt")
+ADAPTERS_OWN = (
+    "llm",
+    "retriever",
+    "encoder_lora",
+    "method",
+    "slots",
+    "features",
+    "positions",
+    "relevance_direction",
+    "prompt",
+)
 
 
 @dataclass(frozen=True)

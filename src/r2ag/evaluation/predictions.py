@@ -51,9 +51,10 @@ class PredictionFile:
 
 
 def digest_of(settings: Mapping[str, Any], ranked: RankedList) -> str:
-    """Names an answer: equal digests, equal settings, question and documents in their order."""
+    """Names an answer: equal digests, equal settings, question and documents, with their scores, in their order."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for text in (ranked.question, *(document.passage for document in ranked.documents)):
+    scores = [json.dumps(document.scores, sort_keys=True) for document in ranked.documents if document.scores]
+    for text in (ranked.question, *(document.passage for document in ranked.documents), *scores):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()[:32]
 

@@ -45,7 +45,9 @@ class StoredRecord:
     predictions: Mapping[str, Prediction]
 
 
-def write_stored(folder: Path, evaluation: Evaluation, methods: Sequence[Method], reader: Reader) -> None:
+def write_stored(
+    folder: Path, evaluation: Evaluation, methods: Sequence[Method], reader: Reader, name: str = FILE
+) -> None:
     """Writes the lists with the main adapter's features; predictions are named by their digests."""
     features = _features(evaluation, reader)
     lines = []
@@ -71,20 +73,20 @@ def write_stored(folder: Path, evaluation: Evaluation, methods: Sequence[Method]
         }
         # What UTF-8 can't hold stays an escape, which any JSON reader understands.
         lines.append(json.dumps(fields) + "\n")
-    write_whole(folder / FILE, "".join(lines))
+    write_whole(folder / name, "".join(lines))
 
 
-def read_stored(folder: Path) -> list[StoredRecord]:
+def read_stored(folder: Path, name: str = FILE) -> list[StoredRecord]:
     """Records with lists and predictions, in their order.
 
     Raises:
         InputError: the folder holds no such file or a damaged one, or an answer is missing.
     """
-    file = folder / FILE
+    file = folder / name
     if not file.is_file():
         raise InputError(
-            f"{folder} holds no {FILE}, which tells what the methods read; give the r2ag eval command with "
-            f"--output {folder} again: answers that stand there are not asked for anew."
+            f"{folder} holds no {name}, which tells what the methods read; give the command that made it again, with "
+            f"--output {folder}: answers that stand there are not asked for anew."
         )
     lines = list(json_lines(file))
     try:
@@ -93,7 +95,7 @@ def read_stored(folder: Path) -> list[StoredRecord]:
         return [_record(fields, predictions) for _, fields in lines]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{file} and the predictions beside it don't go together ({error}); give the r2ag eval command again."
+            f"{file} and the predictions beside it don't go together ({error}); give the command that made them again."
         ) from None
 
 

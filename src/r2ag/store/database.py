@@ -18,6 +18,7 @@ import numpy as np
 
 from r2ag.errors import InputError
 from r2ag.probe import Probe
+from r2ag.store.words import TABLE
 
 DATABASE, LOCK = "store.sqlite", "store.lock"
 FORMAT_VERSION = 1
@@ -32,7 +33,7 @@ _SCHEMA = (
     " text TEXT NOT NULL, title TEXT NOT NULL, section TEXT NOT NULL, place TEXT NOT NULL)",
     "CREATE INDEX chunks_of_file ON chunks (file)",
     "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), vector BLOB NOT NULL)",
-    "CREATE VIRTUAL TABLE words USING fts5 (title, text, tokenize = 'porter unicode61 remove_diacritics 2')",
+    TABLE,
 )
 
 

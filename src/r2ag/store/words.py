@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 MAX_TERMS = 200
+TABLE = "CREATE VIRTUAL TABLE words USING fts5 (title, text, tokenize = 'porter unicode61 remove_diacritics 2')"
 
 # Chinese and Japanese have no spaces: each character is indexed as a word, and pairs of them are looked for.
 _IDEOGRAPH = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"

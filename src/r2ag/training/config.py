@@ -32,6 +32,7 @@ class TrainingConfig:
         6  # of L_QDM alone before the LLM is read; costs seconds and gives e^R a meaning to start from
     )
     matching_learning_rate: float = 3e-4
+    matching_weight: float = 1.0  # of L_QDM in the loss; 0 leaves it out, with matching_epochs 0 wholly
     freeze_relevance: bool = False  # after those epochs only the projection to E^R learns: L_LM would blunt the head
     order: Order = "mixed"  # of the documents: by the encoder, shuffled, or half and half
     fewest_documents: int = 1

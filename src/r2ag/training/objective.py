@@ -21,16 +21,23 @@ class TrainingModel(nn.Module):
         contrast: weight of max(0, margin + L_LM(true features) − L_LM(permuted features)); 0 leaves it out.
         answers: weight of the targets' loss in L_LM.
         distillation: weight of the distance to what the LLM would say to the teachers, in L_LM too.
+        matching: weight of L_QDM.
     """
 
     def __init__(
-        self, model: R2AGModel, contrast: float = 0.0, answers: float = 1.0, distillation: float = 0.0
+        self,
+        model: R2AGModel,
+        contrast: float = 0.0,
+        answers: float = 1.0,
+        distillation: float = 0.0,
+        matching: float = 1.0,
     ) -> None:
         super().__init__()
         self.model = model
         self.contrast = contrast
         self.answers = answers
         self.distillation = distillation
+        self.matching = matching
 
     def forward(
         self,
@@ -54,7 +61,7 @@ class TrainingModel(nn.Module):
         if not rows:
             # Anchors still take part, with weight 0: distributed training wants a gradient for every parameter.
             return {
-                "loss": matching + 0.0 * output.anchors.sum(),
+                "loss": self.matching * matching + 0.0 * output.anchors.sum(),
                 "matching_loss": matching.detach(),
                 "language_loss": torch.full_like(matching.detach(), torch.nan),
             }
@@ -66,7 +73,7 @@ class TrainingModel(nn.Module):
             self.distillation,
         )
         language = answers.loss(self.model, output.anchors[rows])
-        loss = matching + language.sum() / len(prompts)
+        loss = self.matching * matching + language.sum() / len(prompts)
         if self.contrast:
             rolled = _rolled(features, mask), mask, _rolled(relevance[..., None], mask)[..., 0]
             worse = answers.loss(self.model, self.model.describe(*rolled).anchors[rows])

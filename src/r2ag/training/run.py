@@ -214,6 +214,7 @@ def _trainer(
         config.contrast,
         answers=float(config.targets != "distilled"),
         distillation=config.distillation or float(config.targets == "distilled"),
+        matching=config.matching_weight,
     )
     steps = max(1, len(lists) // config.batch_size)
     every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end

@@ -55,18 +55,22 @@ def read_results(folder: Path) -> Results:
 
 def render(results: Results, title: str, attention: AttentionMap | None = None) -> str:
     """The page."""
-    css, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     parts = [_header(results.figures, title)]
     try:
         parts += [_section(name, figures) for name, figures in sections(results.figures)]
     except (KeyError, TypeError):
         raise InputError("results.json lacks figures; give the r2ag eval command again.") from None
-    parts.append(_differences(list(results.figures["methods"])))
+    parts.append(differences(list(results.figures["methods"])))
     if attention is not None:
-        parts.append(_attention(attention))
-    parts.append(_BROWSER)
-    # A browser runs this one script and loads nothing, whatever a document says.
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_digest(script)}'"
+        parts.append(attention_section(attention))
+    return page(title, [*parts, BROWSER], list(results.figures["methods"]), results.records)
+
+
+def page(title: str, parts: Sequence[str], methods: Sequence[str], records: Sequence[StoredRecord]) -> str:
+    """One HTML page of sections; with BROWSER among them single records are shown."""
+    css, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    # A browser runs this one script and loads nothing, whatever a document says; pictures stand in the page itself.
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'"
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -75,13 +79,20 @@ def render(results: Results, title: str, attention: AttentionMap | None = None) 
             f"<title>{escape(title)}</title><style>{css}</style></head><body><main>",
             *parts,
             "</main>",
-            f'<script type="application/json" id="data">{_as_json(results)}</script>',
-            f"<script>{script}</script></body></html>\n",
+            *(
+                (
+                    f'<script type="application/json" id="data">{_as_json(methods, records)}</script>',
+                    f"<script>{script}</script>",
+                )
+                if BROWSER in parts
+                else ()
+            ),
+            "</body></html>\n",
         ]
     )
 
 
-_BROWSER = """<section id="browser"><h2>Single records</h2>
+BROWSER = """<section id="browser"><h2>Single records</h2>
 <form><label>Method <select id="method"></select></label>
 <label>Answers <select id="state"><option value="all">all</option><option value="right">right</option>
 <option value="wrong">wrong</option><option value="disagreement">methods disagree</option>
@@ -92,36 +103,44 @@ _BROWSER = """<section id="browser"><h2>Single records</h2>
 <noscript>Single records need JavaScript; the tables and plots above do not.</noscript></section>"""
 
 
+def header(title: str, facts: Mapping[str, object], remark: str) -> str:
+    """Title and facts; those that say nothing are left out."""
+    said = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
+        for name, value in facts.items()
+        if value not in ("", None)
+    )
+    return f"<header><h1>{escape(title)}</h1><dl>{said}</dl><p>{escape(remark)}</p></header>"
+
+
+INTERVALS = "Intervals are of 95 %, by bootstrap."
+
+
 def _header(figures: Mapping[str, Any], title: str) -> str:
     settings = figures.get("settings", {})
     facts = {**figures.get("models", {}), "documents": figures.get("k") or "all", "order": settings.get("order", "")}
     facts |= {"seed": settings.get("seed", ""), "longest answer": f"{settings.get('max_new_tokens', '?')} tokens"}
-    said = "".join(
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
-        for name, value in facts.items()
-        if value != ""
-    )
-    return f"<header><h1>{escape(title)}</h1><dl>{said}</dl><p>Intervals are of 95 %, by bootstrap.</p></header>"
+    return header(title, facts, INTERVALS)
 
 
 def _section(title: str, figures: Mapping[str, Any]) -> str:
     methods = figures["methods"]
     drawn = [interval_plot(methods, "acc", "Acc"), interval_plot(methods, "f1", "F1"), token_plot(methods)]
     plots = "".join(f"<figure>{plot}</figure>" for plot in drawn)
-    written = "".join(_table(one) for one in tables(figures))
+    written = "".join(html_table(one) for one in tables(figures))
     return (
         f"<section><h2>{escape(title)} <small>({figures['records']} records)</small></h2>{written}"
         f'<div class="plots">{plots}</div></section>'
     )
 
 
-def _table(table: Table) -> str:
+def html_table(table: Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _differences(names: Sequence[str]) -> str:
+def differences(names: Sequence[str]) -> str:
     """What is an approximation among the methods; nothing where none is."""
     bases = dict.fromkeys(Spec.parse(name).base for name in names)
     said = "".join(
@@ -130,7 +149,7 @@ def _differences(names: Sequence[str]) -> str:
     return f"<section><h2>Not quite as published</h2><ul>{said}</ul></section>" if said else ""
 
 
-def _attention(attention: AttentionMap) -> str:
+def attention_section(attention: AttentionMap) -> str:
     maps = (("to each anchor", attention.anchors), ("to each document's text", attention.documents))
     drawn = "".join(
         f"<figure>{heat_map(values, title, attention.relevant)}<figcaption>{escape(title)}; darkest: "
@@ -145,7 +164,7 @@ def _attention(attention: AttentionMap) -> str:
     )
 
 
-def _as_json(results: Results) -> str:
+def _as_json(methods: Sequence[str], stored: Sequence[StoredRecord]) -> str:
     """JSON that can't end the script element it stands in, nor be taken for a comment."""
     records = [
         asdict(record)
@@ -156,9 +175,9 @@ def _as_json(results: Results) -> str:
                 for name, prediction in record.predictions.items()
             }
         }
-        for record in results.records
+        for record in stored
     ]
-    data = {"methods": list(results.figures["methods"]), "records": records}
+    data = {"methods": list(methods), "records": records}
     return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

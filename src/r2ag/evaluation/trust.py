@@ -1,0 +1,117 @@
+"""How far relevance can be trusted: does it tell when nothing relevant is there, and does it mean what it says?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from r2ag.encoder import rank_by_similarity
+from r2ag.evaluation.intervals import Interval
+from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
+from r2ag.training.calibrate import without_relevant
+from r2ag.types import RankedList
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Lists:
+    """One record's three lists: its own, that without its relevant documents, and another data set's."""
+
+    own: RankedList
+    removed: RankedList
+    off_topic: RankedList
+
+
+def three_lists(lists: Sequence[RankedList], sources: Sequence[object], seed: int) -> list[Lists | None]:
+    """Of each record with something relevant and something irrelevant, in the encoder's order; None of the others.
+
+    Args:
+        sources: where each record comes from; off-topic lists come from elsewhere where there are several.
+    """
+    generator = random.Random(seed)
+    several = len(set(sources)) > 1
+    made: list[Lists | None] = []
+    for place, ranked in enumerate(lists):
+        others = [i for i, source in enumerate(sources) if (source != sources[place] if several else i != place)]
+        # The three NQ sets have the same questions.
+        others = [i for i in others if lists[i].question != ranked.question]
+        other = lists[generator.choice(others)] if others else None
+        removed = without_relevant(ranked)
+        if other is None or removed is None or not any(document.relevant for document in ranked.documents):
+            made.append(None)
+            continue
+        off_topic = RankedList(ranked.question, other.documents, ranked.query_vector, other.document_vectors)
+        made.append(Lists(*map(rank_by_similarity, (ranked, removed, off_topic))))
+    return made
+
+
+def area(own: np.ndarray, without: np.ndarray) -> float:
+    """Area under the ROC curve of telling lists with something relevant from lists without, by their scores.
+
+    As `roc_auc`, ties counting half, without what scikit-learn checks: a bootstrap asks thousands of times.
+    """
+    ordered = np.sort(without)
+    below = np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")
+    return float(below.mean() / (2 * len(ordered)))
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Areas under the ROC curve by the head's highest probability and by the highest cosine, paired by record."""
+
+    head: Interval
+    cosine: Interval
+    difference: Interval
+
+
+def areas(
+    head: Mapping[str, np.ndarray], cosine: Mapping[str, np.ndarray], kind: str, seed: int, resamples: int = RESAMPLES
+) -> Areas:
+    """Telling "own" lists from those of a kind, by arrays of highest scores, (records,); bootstrap over records."""
+    generator = np.random.default_rng(seed)
+    count = len(head["own"])
+    drawn = [generator.integers(count, size=count) for _ in range(resamples)]
+    both = np.array([[area(score["own"][i], score[kind][i]) for score in (head, cosine)] for i in drawn])
+    exact = [area(score["own"], score[kind]) for score in (head, cosine)]
+
+    def interval(value: float, samples: np.ndarray) -> Interval:
+        low, high = np.quantile(samples, [0.025, 0.975])
+        return Interval(value, float(low), float(high))
+
+    return Areas(
+        interval(exact[0], both[:, 0]),
+        interval(exact[1], both[:, 1]),
+        interval(exact[0] - exact[1], both[:, 0] - both[:, 1]),
+    )
+
+
+Said = Sequence[tuple[Sequence[float], Sequence[bool]]]
+"""Probabilities and labels of a record's documents, or of several of its lists' documents together."""
+
+
+def calibration_error(said: Said) -> float:
+    """Expected calibration error over all documents."""
+    return expected_calibration_error(*_flat(said))
+
+
+def brier_skill(said: Said) -> float:
+    """Brier skill over all documents; 0 where all or nothing is relevant, since the base rate can't be beaten."""
+    return brier_skill_score(*_flat(said)) or 0.0
+
+
+def over_records(figure: Callable[[Said], float], said: Said, seed: int, resamples: int = RESAMPLES) -> Interval:
+    """A figure of many records with its bootstrap interval over them."""
+    generator = np.random.default_rng(seed)
+    samples = [
+        figure([said[i] for i in generator.integers(len(said), size=len(said)).tolist()]) for _ in range(resamples)
+    ]
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return Interval(figure(said), float(low), float(high))
+
+
+def _flat(said: Said) -> tuple[list[float], list[bool]]:
+    return [p for row, _ in said for p in row], [label for _, row in said for label in row]

@@ -1,0 +1,104 @@
+"""Robustness: gold documents moved down or taken out, distractors added, vectors noised, orders shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from r2ag.encoder import rank_by_similarity
+from r2ag.errors import InputError
+from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Setting, Study, Titled
+from r2ag.studies.outcome import Outcome
+from r2ag.studies.plots import acc_bars, acc_lines
+from r2ag.studies.preparations import NO_GOLD, distractors, gold_at, noised
+from r2ag.studies.tables import Column, answer_tables, ranking_table
+from r2ag.types import RankedList
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHODS = ("rag", "rag-topn", "r2ag-permuted", "r2ag", "r2ag+prune", "r2ag+abstain")
+AS_FOUND = "as found"
+_AXES = {
+    "gold": "place of the first gold document",
+    "distractors": "distractors added",
+    "noise": "noise, share of a vector's length",
+}
+
+
+def plan(options: Options) -> Plan:
+    """Lists as they are found, and changed in each way; what chance decides is repeated with each seed."""
+    conditions = [_condition(options, AS_FOUND, options.seed)]
+    for change in options.over:
+        by_chance = change.partition(":")[0] in ("distractors", "noise", "shuffled")
+        conditions += [_condition(options, change, s) for s in (options.all_seeds if by_chance else [options.seed])]
+    said = "Answers without gold documents are right by what the LLM knows, or by what other documents say."
+    return Plan(tuple(conditions), (), (AS_FOUND, "rag"), (said,) if "no-gold" in options.over else ())
+
+
+def _condition(options: Options, change: str, seed: int) -> Condition:
+    return Condition(
+        change,
+        options.methods or METHODS,
+        options.adapter,
+        _first(options.k, preparation(change)),
+        "shuffled" if change == "shuffled" else "encoder" if change == AS_FOUND else "given",
+        seed=seed,
+    )
+
+
+def preparation(change: str) -> Preparation:
+    """What --over names.
+
+    Raises:
+        InputError: it is no such change.
+    """
+    kind, _, argument = change.partition(":")
+    if change in (AS_FOUND, "shuffled"):
+        return UNCHANGED
+    if change == "no-gold":
+        return NO_GOLD
+    if kind in ("gold", "distractors") and argument.isdecimal() and int(argument) > 0:
+        return gold_at(int(argument)) if kind == "gold" else distractors(int(argument))
+    if kind == "noise" and _is_share(argument):
+        return noised(float(argument))
+    raise InputError(f"--over is {change!r} here; give any of gold:3, no-gold, distractors:5, noise:0.5 and shuffled.")
+
+
+def _is_share(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal() and float(text) > 0
+
+
+def _first(k: int | None, then: Preparation) -> Preparation:
+    """The K nearest documents, changed: what is moved or added must not be cut off."""
+    if k is None:
+        return then
+
+    def apply(lists: Sequence[RankedList], setting: Setting) -> list[RankedList]:
+        ranked = [rank_by_similarity(one) for one in lists]
+        return then.apply([one.reordered(list(range(min(k, len(one))))) for one in ranked], setting)
+
+    return replace(then, apply=apply)
+
+
+def tables(outcome: Outcome) -> list[Titled]:
+    """A table a data set."""
+    datasets = {f"{title}": columns for title, columns in outcome.datasets().items()}
+    abstained = Column("no answer", lambda row, method, t: f"{outcome.mean(row, method, 'abstained', datasets[t]):.3f}")
+    return [*answer_tables(outcome, "lists", abstained), ranking_table(outcome, "lists")]
+
+
+def plots(outcome: Outcome) -> dict[str, Figure]:
+    """A curve a kind of change, from the lists as they are found where that is 0 of it; the others as bars."""
+    drawn = {}
+    for kind, axis in _AXES.items():
+        places: dict[str, float] = {AS_FOUND: 0.0} if kind != "gold" else {}
+        places |= {row: float(row.partition(":")[2]) for row in outcome.rows if row.startswith(f"{kind}:")}
+        if len(places) > 1:
+            drawn[kind] = acc_lines(outcome, axis, places)
+    others = {row: methods for row, methods in outcome.rows.items() if ":" not in row}
+    return drawn | {"other": acc_bars(replace(outcome, rows=others))}
+
+
+STUDY = Study("Lists that are worse than they should be", "lists", plan, tables, plots)

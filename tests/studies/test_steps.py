@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from r2ag.cli.output import in_words
+from r2ag.errors import InputError
+from r2ag.records import read_records, write_records
+from r2ag.studies.base import Step, file_name
+from r2ag.studies.steps import make_all
+from r2ag.types import Document, Record
+
+
+class Commands:
+    """Runs commands by writing what they would leave behind."""
+
+    def __init__(self, folder: Path, status: int = 0) -> None:
+        self.lines: list[list[str]] = []
+        self.folder = folder
+        self.status = status
+
+    def __call__(self, arguments: Sequence[str]) -> int:
+        self.lines.append(list(arguments))
+        if not self.status:
+            output = Path(arguments[arguments.index("--output") + 1])
+            output.mkdir(parents=True)
+            (output / "model.safetensors").touch()
+        return self.status
+
+    def make(self, *steps: Step) -> None:
+        make_all(steps, self.folder, lambda message: None, in_words, self)
+
+
+def step(folder: Path, name: str, *scores: str) -> Step:
+    return Step(folder / name, ("train", "--seed", "0"), ((folder / "train.jsonl", 2.0),), scores)
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    run = Commands(tmp_path)
+    run.make(step(tmp_path, "one"))
+    run.make(step(tmp_path, "one"), step(tmp_path, "two"))
+    assert [line[-1] for line in run.lines] == [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert run.lines[0][:5] == ["train", "--seed", "0", "--data", f"{tmp_path / 'train.jsonl'}:2"]
+
+
+def test_a_training_goes_on_from_its_checkpoints_and_else_begins_again(tmp_path: Path) -> None:
+    run = Commands(tmp_path)
+    (tmp_path / "one-run" / "checkpoint-5").mkdir(parents=True)
+    (tmp_path / "two-run").mkdir()
+    (tmp_path / "two-run" / "log.jsonl").touch()
+    run.make(step(tmp_path, "one"), step(tmp_path, "two"))
+    assert ["--resume" in line for line in run.lines] == [True, False]
+    assert not (tmp_path / "two-run").exists()
+
+
+def test_a_step_that_failed_ends_the_study(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one failed"):
+        Commands(tmp_path, status=2).make(step(tmp_path, "one"))
+    with pytest.raises(KeyboardInterrupt):
+        Commands(tmp_path, status=130).make(step(tmp_path, "one"))
+
+
+def test_records_with_a_finders_scores(tmp_path: Path) -> None:
+    documents = (Document("The bridge fell.", relevant=True), Document("A river."))
+    write_records([Record("1", "Which bridge?", ("x",), documents)], tmp_path / "train.jsonl")
+    run = Commands(tmp_path)
+    run.make(step(tmp_path, "one", "bm25"))
+    copy, weight = run.lines[0][run.lines[0].index("--data") + 1].rsplit(":", 1)
+    assert weight == "2"
+    (read,) = read_records(copy)
+    assert read.documents[0].scores["bm25"] > read.documents[1].scores["bm25"]
+    assert read.documents[0].relevant
+
+
+def test_no_two_names_become_one_folder() -> None:
+    assert file_name("60-records") == "60-records"
+    names = {file_name(name) for name in ("Qwen/Qwen3", "Qwen-Qwen3", "Qwen Qwen3", "noise:0.5", "noise-0.5")}
+    assert len(names) == 5
