@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -118,6 +118,7 @@ class AnyWriter(Protocol):
         """Forgets a file, if the store has it."""
 
 
+@runtime_checkable
 class AnyStore(Protocol):
     """Passages, vectors, metadata and words. Many may read, from any thread, while one process writes.
 

@@ -77,7 +77,7 @@ def _missing(into: AnyStore, files: Mapping[str, StoredFile]) -> list[str]:
 def _batches(names: Sequence[str], passages: Mapping[str, Sequence[int]]) -> list[list[str]]:
     """Files in the order in which they were stored, some passages at a time."""
     batches, count = list[list[str]](), 0
-    for name in sorted(names, key=lambda name: passages[name][:1]):
+    for name in sorted(names, key=lambda name: passages[name][0] if passages[name] else 0):
         if not batches or count >= PASSAGES_AT_ONCE:
             batches.append([])
             count = 0

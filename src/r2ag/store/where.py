@@ -240,9 +240,9 @@ def _compare_time(sign: str, text: str) -> Modified:
 def _sqlite(leaf: Leaf) -> Sql:
     if isinstance(leaf, Modified):
         return modified_sql(leaf, "files.modified", "?")
-    column, path = _SQLITE.get(leaf.field), ()
-    if column is None:
-        column, path = "json_extract(files.fields, ?)", (f'$."{leaf.field}"',)
+    path = () if leaf.field in _SQLITE else (f'$."{leaf.field}"',)
+    column = _SQLITE.get(leaf.field, "json_extract(files.fields, ?)")
+    values: tuple[Value, ...]
     match leaf:
         case Like(_, pattern):
             sql, values = f"{column} LIKE ?", (*path, pattern)

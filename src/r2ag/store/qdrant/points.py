@@ -76,8 +76,8 @@ def read_meta(collection: Collection) -> Meta | None:
     check_version(payload.get("format_version"), FORMAT_VERSION, collection.name)
     try:
         probe = np.frombuffer(base64.b64decode(payload["probe"]), dtype="<f4").reshape(-1, payload["dimension"])
-        numbers = (int(payload[key]) for key in ("generation", "next_id", "files", "passages"))
-        return Meta(*numbers, payload["writer"], int(payload["beat"]), Probe(payload["encoder"], probe))
+        numbers = {key: int(payload[key]) for key in ("generation", "next_id", "files", "passages", "beat")}
+        return Meta(writer=payload["writer"], encoder=Probe(payload["encoder"], probe), **numbers)
     except (KeyError, TypeError, ValueError):
         raise damaged(collection, "its description can't be read") from None
 
@@ -107,8 +107,8 @@ def file_point(id_: int, file: StoredFile, passages: int, born: int) -> models.P
 
 def stored_file(payload: dict[str, Any]) -> StoredFile:
     """The file that a point describes."""
-    described = (payload[key] for key in ("source", "digest", "size"))
-    return StoredFile(*described, float(payload["modified"]), json.loads(payload["fields"]))
+    fields = json.loads(payload["fields"])
+    return StoredFile(payload["source"], payload["digest"], payload["size"], float(payload["modified"]), fields)
 
 
 def passage_point(
