@@ -12,9 +12,10 @@ import pytest
 
 from r2ag.corpus import Skipped
 from r2ag.errors import InputError
-from r2ag.store import Progress, Store, index_files, remove_files
+from r2ag.store import AnyStore, Progress, Store, create_store, index_files, remove_files
 from tests.hashing import HashingEncoder, paragraphs
 from tests.store.conftest import TOPICS, write
+from tests.store.kinds import KINDS, new_location
 
 KILLS = int(os.environ.get("R2AG_TEST_KILLS", "10"))
 
@@ -24,12 +25,12 @@ def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("r2ag.store.indexing.chunk", paragraphs)
 
 
-@pytest.fixture
-def store(tmp_path: Path, encoder: HashingEncoder) -> Store:
-    return Store.create(tmp_path / "store", encoder)
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, encoder: HashingEncoder) -> AnyStore:
+    return create_store(new_location(request.param, request), encoder)
 
 
-def contents(store: Store) -> dict[str, list[str]]:
+def contents(store: AnyStore) -> dict[str, list[str]]:
     """The texts of each file, in order."""
     found: dict[str, list[str]] = {}
     with store.snapshot() as snapshot:
@@ -39,7 +40,7 @@ def contents(store: Store) -> dict[str, list[str]]:
     return found
 
 
-def counts(store: Store, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
+def counts(store: AnyStore, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
     report = index_files(store, [notes], encoder, **options)  # type: ignore[arg-type]
     return report.added, report.changed, report.unchanged, report.removed, report.passages
 

@@ -141,7 +141,7 @@ def damaged(address: Address, how: str) -> InputError:
 
 def _create_extension(connection: Connection, address: Address) -> None:
     try:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
     except psycopg.Error as error:
         if error.sqlstate not in ("0A000", "42501", "58P01", "42704"):
             raise
