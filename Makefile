@@ -25,7 +25,7 @@ test-integrations: .venv-integrations/.installed ## the tests with LangChain, Ll
 	.venv-integrations/bin/pytest tests/integrations
 
 test-stores: .venv-stores/.installed ## the tests with PostgreSQL and Qdrant, in an environment of their own
-	.venv-stores/bin/pytest tests/store
+	.venv-stores/bin/pytest tests/store tests/retrieval/test_stores.py
 
 lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -24,14 +25,31 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+class OneAtATime:
+    """A client whose engine is for one thread, as a server's is not."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._turn = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            with self._turn:
+                return method(*arguments, **options)
+
+        return call
+
+
 @pytest.fixture(scope="session")
 def qdrant() -> Iterator[Any]:
     """The engine that all addresses of Qdrant's mean."""
     client = pytest.importorskip("qdrant_client", reason="needs qdrant-client: pip install 'r2ag[qdrant]'")
-    engine = client.QdrantClient(":memory:")
+    engine = OneAtATime(client.QdrantClient(":memory:"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("r2ag.store.qdrant.collection.QdrantClient", lambda **options: engine)
-        patch.setattr("r2ag.store.qdrant.lease.BEAT_SECONDS", 3600.0)  # the engine takes one thread at a time
+        patch.setattr("r2ag.store.qdrant.lease.BEAT_SECONDS", 0.5)
         yield engine
 
 

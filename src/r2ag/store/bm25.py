@@ -21,7 +21,7 @@ from r2ag.store.words import EACH_IDEOGRAPH, MAX_TERMS, RUN, terms
 
 K1, B = 1.2, 0.75
 USUAL_LENGTH = 120  # words of a passage of PASSAGE_TOKENS
-MAX_STEM_CHARACTERS = 100
+SHORTEST_STEMMED, MAX_STEM_CHARACTERS = 3, 100
 DIMENSION = 1_000_000_000  # as many as pgvector's sparsevec may have
 
 _COMBINING = re.compile("[\u0300-\u036f]")
@@ -68,7 +68,9 @@ def _passage_stems(run: str) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    plain = _COMBINING.sub("", unicodedata.normalize("NFKD", word)) or word
+    plain = _COMBINING.sub("", unicodedata.normalize("NFD", word)) or word
+    if len(plain) < SHORTEST_STEMMED:  # Porter would leave nothing of "s"
+        return plain
     with _porters_turn:
         stem: str = _porter.stemWord(plain)
     return stem[:MAX_STEM_CHARACTERS]

@@ -50,7 +50,7 @@ def read_address(location: str) -> Address:
         options = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except (ValueError, psycopg.Error):
         raise InputError(_NO_ADDRESS) from None
-    if parts.fragment:
+    if parts.fragment or not options.get("port", "0").replace(",", "").isdecimal():
         raise InputError(_NO_ADDRESS)
     schema = dict(query).get("schema", SCHEMA)
     if not _SCHEMA_NAME.fullmatch(schema) or schema.startswith("pg_") or schema in ("public", "information_schema"):

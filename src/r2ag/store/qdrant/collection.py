@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+import warnings
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,7 @@ PATIENCE_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 KEY = "QDRANT_API_KEY"
 _COLLECTION = re.compile(r"[^/\\<>:\"|?*\0]{1,255}")
+_THIS_MACHINE = frozenset(("localhost", "127.0.0.1", "::1"))
 _PASSING = frozenset((408, 429, 500, 502, 503, 504))
 
 
@@ -60,6 +62,8 @@ class Collection:
         key = os.environ.get(KEY, "")
         if not (key.isascii() and key.isprintable()):
             raise InputError(f"{KEY} holds characters that no key has; set it again.")
+        if key and parts.scheme == "qdrant+http" and host not in _THIS_MACHINE:
+            warnings.warn(f"The key in {KEY} goes to {host} for all to read; use qdrant+https.", stacklevel=2)
         shown = f"[{host}]" if ":" in host else host
         server = f"{parts.scheme.removeprefix('qdrant+')}://{shown}:{port}{prefix}"
         client = QdrantClient(url=server, api_key=key or None, timeout=REQUEST_SECONDS, check_compatibility=False)

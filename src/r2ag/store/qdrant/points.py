@@ -70,7 +70,7 @@ def read_meta(collection: Collection) -> Meta | None:
         InputError: a newer r2ag made it, or it is damaged.
     """
     points = collection.call("retrieve", ids=[META_ID], with_payload=True)
-    payload = points[0].payload if points else {}
+    payload = (points[0].payload if points else None) or {}
     if payload.get("kind") != META:
         return None
     check_version(payload.get("format_version"), FORMAT_VERSION, collection.name)
