@@ -207,7 +207,7 @@ def test_a_newer_format(qdrant, store, name):
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
-    [("kind", "passage", "passages of .* are missing"), ("kind", "file", "descriptions of some files are missing")],
+    [("kind", "passage", "passages of .* are missing"), ("kind", "file", "the descriptions of some files are missing")],
 )
 def test_parts_that_do_not_fit_are_found(qdrant, store, name, key, value, words):
     store.check()

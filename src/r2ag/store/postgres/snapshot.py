@@ -95,12 +95,11 @@ class PostgresSnapshot:
     def _search_index(self, k: int) -> None:
         """An index, where there is one, looks at so many candidates; more of them where a condition leaves too few."""
         uses_index = k <= LONGEST_INDEXED_SEARCH
-        for setting, value in (
-            ("enable_indexscan", "on" if uses_index else "off"),
-            ("hnsw.ef_search", str(max(2 * k, 100) if uses_index else 100)),
-            ("hnsw.iterative_scan", "strict_order"),
-        ):
-            self._connection.execute("SELECT set_config(%s, %s, true)", (setting, value))
+        self._connection.execute(
+            "SELECT set_config('enable_indexscan', %s, true), set_config('hnsw.ef_search', %s, true),"
+            " set_config('hnsw.iterative_scan', 'strict_order', true)",
+            ("on" if uses_index else "off", str(max(2 * k, 100) if uses_index else 100)),
+        )
 
 
 def _leaf(leaf: Leaf) -> Sql:

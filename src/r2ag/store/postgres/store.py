@@ -26,7 +26,7 @@ from r2ag.store.postgres.tables import (
 )
 from r2ag.store.postgres.writer import PostgresWriter
 
-INDEXED_FROM = 100_000
+INDEXED_FROM = 50_000
 """So many passages get an index of their vectors (HNSW); with fewer, every search is exact."""
 
 

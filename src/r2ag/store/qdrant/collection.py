@@ -85,6 +85,8 @@ class Collection:
             except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse) as error:
                 if not _may_pass(error) or time.monotonic() + pause > ends:
                     raise InputError(self._sentence(error)) from error
+            except ValueError as error:  # it is not JSON, or not what Qdrant answers
+                raise InputError(self._sentence(ResponseHandlingException(error))) from error
             time.sleep(pause)
             pause *= 2
 

@@ -75,7 +75,9 @@ def read_meta(collection: Collection) -> Meta | None:
         return None
     check_version(payload.get("format_version"), FORMAT_VERSION, collection.name)
     try:
-        probe = np.frombuffer(base64.b64decode(payload["probe"]), dtype="<f4").reshape(-1, payload["dimension"])
+        probe = np.frombuffer(base64.b64decode(payload["probe"], validate=True), dtype="<f4").reshape(
+            -1, payload["dimension"]
+        )
         numbers = {key: int(payload[key]) for key in ("generation", "next_id", "files", "passages", "beat")}
         return Meta(writer=payload["writer"], encoder=Probe(payload["encoder"], probe), **numbers)
     except (KeyError, TypeError, ValueError):

@@ -65,6 +65,7 @@ class QdrantWriter:
             self._commit()
         except BaseException:
             with suppress(InputError):  # the next writer does it
+                self._still_mine(self._meta.generation)
                 clear_away(self._collection)
             raise
 
@@ -100,6 +101,7 @@ class QdrantWriter:
         source = storable(source)
         if source in self._batch.sent:
             self._send()
+            self._still_mine(self._meta.generation)
             unseen = models.Filter(must=[is_any("source", [source]), within("born", gte=self._batch.born)])
             self._collection.call("delete", points_selector=unseen, wait=True)
             self._batch.sent.remove(source)
@@ -116,18 +118,19 @@ class QdrantWriter:
 
     def _send(self) -> None:
         if self._batch.points:
+            self._still_mine(self._meta.generation)
             self._collection.call("upsert", points=self._batch.points, wait=True)
             self._batch.points = []
 
     def _bury(self) -> None:
         gone = sorted(self._batch.gone)
         for start in range(0, len(gone), SOURCES_AT_ONCE):
+            self._still_mine(self._meta.generation)
             old = alive(self._meta.generation, is_any("source", gone[start : start + SOURCES_AT_ONCE]))
             died = {"died": self._batch.born, "died_at": time.time()}
             self._collection.call("set_payload", payload=died, points=old, wait=True)
 
     def _commit(self) -> None:
-        """Raises InputError where another process has taken the right to write meanwhile."""
         changes: dict[str, object] = {
             "generation": self._batch.born,
             "next_id": self._next_id,
@@ -135,7 +138,21 @@ class QdrantWriter:
             "passages": self._count(PASSAGE),
         }
         change_meta(self._collection, changes, writer=self._writer, generation=self._meta.generation)
-        self._meta = _written(self._collection, self._writer, self._batch.born)
+        self._meta = self._still_mine(self._batch.born)
+
+    def _still_mine(self, generation: int) -> Meta:
+        """The description, in this generation.
+
+        Raises:
+            InputError: another process has taken the right to write meanwhile.
+        """
+        meta = current_meta(self._collection)
+        if (meta.writer, meta.generation) != (self._writer, generation):
+            raise InputError(
+                f"Another process began to write the store {self._collection.name}, since this one was not heard of "
+                "for long; give the same command again when it is done: what was done is kept."
+            )
+        return meta
 
     def _count(self, kind: str) -> int:
         """How many there will be."""
@@ -152,13 +169,3 @@ def clear_away(collection: Collection) -> None:
     collection.call("delete_payload", keys=["died", "died_at"], points=buried, wait=True)
     dead = [within("died", lte=generation), within("died_at", lt=time.time() - READERS_SECONDS)]
     collection.call("delete", points_selector=models.Filter(must=dead), wait=True)
-
-
-def _written(collection: Collection, writer: str, generation: int) -> Meta:
-    meta = current_meta(collection)
-    if (meta.writer, meta.generation) != (writer, generation):
-        raise InputError(
-            f"Another process began to write the store {collection.name}, since this one was not heard of for long; "
-            "give the same command again when it is done: what was done is kept."
-        )
-    return meta
