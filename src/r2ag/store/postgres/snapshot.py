@@ -47,9 +47,10 @@ class PostgresSnapshot:
             condition = to_sql(read_where(where), _leaf)
         self._search_index(k)
         query = np.asarray(vector, np.float32)
-        sql = f"SELECT chunk, -(vector <#> %s) FROM {tables} WHERE {condition.sql} ORDER BY vector <#> %s, chunk"
-        rows = self._connection.execute(f"{sql} LIMIT %s", (query, *condition.parameters, query, k))
-        return [Hit(*row) for row in rows]
+        # An index is of no use to an order by a second column.
+        sql = f"SELECT chunk, -(vector <#> %s) FROM {tables} WHERE {condition.sql} ORDER BY vector <#> %s LIMIT %s"
+        hits = [Hit(*row) for row in self._connection.execute(sql, (query, *condition.parameters, query, k))]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
         """See AnySnapshot.matching."""
