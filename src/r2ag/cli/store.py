@@ -33,7 +33,7 @@ def info(store: StoreName) -> None:
             ("passages", found.documents),
             ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
             ("metadata", fields or "none of its own"),
-            ("size", _megabytes(found.bytes_on_disk)),
+            ("size", f"{_megabytes(found.bytes_on_disk)} on disk"),
             ("format", f"version {found.format_version}, generation {found.generation}"),
         ],
         sys.stdout,
@@ -99,7 +99,7 @@ def copy(
 
 
 def _megabytes(count: int | None) -> str:
-    return "unknown, for its engine does not tell" if count is None else f"{count / 1e6:.1f} MB on disk"
+    return "an unknown size" if count is None else f"{count / 1e6:.1f} MB"
 
 
 def _files(count: int) -> str:
