@@ -112,7 +112,7 @@ def serve(
     if store is not None and more:
         raise InputError(f"--store takes one store and {more[0]} follows it; name one store.")
     if docs is not None and (uploads is not None or search != StoreSearch()):
-        raise InputError("--uploads, --finder, --reranker, --encoder and --embeddings-url need --store STORE.")
+        raise InputError("--uploads, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
     with bind(host, port) as listening, libraries_to_stderr():
         open_service = _of_files(docs or [], more or []) if store is None else _of_store(store, search, uploads)
         note("Loading the models …")

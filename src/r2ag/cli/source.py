@@ -30,9 +30,9 @@ def open_source(
     if store is not None:
         return _from_store(store, docs, more, search)
     if not docs:
-        raise typer.BadParameter("Give the documents with --docs PATH… or --store STORE.")
+        raise typer.BadParameter("Give the documents with --docs PATH… or --store DIR.")
     if search != StoreSearch():
-        raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store STORE.")
+        raise InputError("--where, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
     return read_into_memory(docs, more or [])
 
 
