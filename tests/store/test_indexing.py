@@ -9,9 +9,10 @@ from PIL import Image
 
 from r2ag.corpus import Skipped
 from r2ag.errors import InputError
-from r2ag.store import Progress, Store, index_files, remove_files
+from r2ag.store import AnyStore, Progress, create_store, index_files, remove_files
 from tests.hashing import HashingEncoder, paragraphs
 from tests.store.conftest import TOPICS, contents, write
+from tests.store.kinds import KINDS, new_location
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +20,12 @@ def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("r2ag.store.indexing.chunk", paragraphs)
 
 
-@pytest.fixture
-def store(tmp_path: Path, encoder: HashingEncoder) -> Store:
-    return Store.create(tmp_path / "store", encoder)
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, encoder: HashingEncoder) -> AnyStore:
+    return create_store(new_location(request.param, request), encoder)
 
 
-def counts(store: Store, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
+def counts(store: AnyStore, notes: Path, encoder: HashingEncoder, **options: object) -> tuple[int, ...]:
     report = index_files(store, [notes], encoder, **options)  # type: ignore[arg-type]
     return report.added, report.changed, report.unchanged, report.removed, report.passages
 

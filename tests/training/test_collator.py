@@ -11,7 +11,7 @@ from r2ag.training.collator import Collator
 from r2ag.training.lists import TrainingList
 from r2ag.types import FEATURES, Document, RankedList
 from tests.tiny import some_documents, tiny_encoder, tiny_tokenizer
-from tests.training.conftest import TEMPLATE, WITHOUT_SLOTS
+from tests.training.conftest import TEMPLATE, TEMPLATES
 
 QUESTION = "When was the bridge built?"
 MEANS = torch.tensor([0.5, 0.25, 0.125])
@@ -60,7 +60,7 @@ def test_lists_without_an_answer_have_no_prompt():
 
 def test_a_teacher_reads_the_relevant_documents_alone():
     documents = [replace(document, relevant=row in (1, 2)) for row, document in enumerate(some_documents(4))]
-    plain = PromptBuilder(TOKENIZER, WITHOUT_SLOTS)
+    plain = PromptBuilder(TOKENIZER, TEMPLATES["raft"])
     lists = [TrainingList(ranked(documents), "1400"), TrainingList(ranked(documents), None)]
     collator = Collator(PromptBuilder(TOKENIZER, TEMPLATE), "cosine", FEATURES, MEANS, 400, plain)
     teachers = collator(lists)["teachers"]

@@ -47,7 +47,7 @@ _UsageError = typer.BadParameter.__mro__[1]
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
 data = typer.Typer(rich_markup_mode="rich")
 studies = typer.Typer(help="The paper's tables and figures, and our own, each by one command.", no_args_is_help=True)
-stores = typer.Typer(help="Look after a store: info, check, compact, remove.", no_args_is_help=True)
+stores = typer.Typer(help="Look after a store: info, check, compact, remove, copy.", no_args_is_help=True)
 
 
 def _command(name: str, function: Callable[..., None], *examples: str, group: typer.Typer = app) -> None:
@@ -91,12 +91,14 @@ _command(
     index,
     "r2ag index notes/ --store my-store",
     "r2ag index minutes/ --store my-store --meta team=bridges --meta year=2024",
+    "r2ag index notes/ --store qdrant+http://localhost:6333/notes",
     "r2ag index notes/ --store my-store --encoder nomic-embed-text --embeddings-url http://localhost:11434/v1",
 )
 _command("info", store.info, "r2ag store info my-store", group=stores)
 _command("check", store.check, "r2ag store check my-store", group=stores)
 _command("compact", store.compact, "r2ag store compact my-store", group=stores)
 _command("remove", store.remove, "r2ag store remove my-store notes/old.md", group=stores)
+_command("copy", store.copy, "r2ag store copy my-store postgresql://ann@db.example.org/notes", group=stores)
 app.add_typer(stores, name="store")
 _command(
     "serve",

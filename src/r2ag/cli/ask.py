@@ -11,7 +11,7 @@ import typer
 
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, StoreInstead, Threshold
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
 from r2ag.cli.settings import is_typed
@@ -36,10 +36,7 @@ def ask(
         ),
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option("--store", metavar="DIR", help="A store that r2ag index made, instead.", show_default=False),
-    ] = None,
+    store: StoreInstead = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Documents to take: the nearest to the question.")] = 5,
     where: Annotated[
         str | None,
@@ -125,8 +122,8 @@ def _check(question: str | None, as_json: bool) -> None:
 
 
 def _settled(
-    context: typer.Context, docs: list[Path] | None, store: Path | None, search: StoreSearch
-) -> tuple[list[Path] | None, Path | None, StoreSearch]:
+    context: typer.Context, docs: list[Path] | None, store: str | None, search: StoreSearch
+) -> tuple[list[Path] | None, str | None, StoreSearch]:
     """What is typed of files puts aside what settings say of a store, and the other way round."""
     if is_typed(context, "docs"):
         typed = {name: value for name, value in vars(search).items() if is_typed(context, name)}

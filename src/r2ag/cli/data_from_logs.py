@@ -35,7 +35,7 @@ def from_logs(
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
     store: Annotated[
-        Path | None, typer.Option("--store", metavar="DIR", help="Or a store that holds them.", show_default="none")
+        str | None, typer.Option("--store", metavar="STORE", help="Or a store that holds them.", show_default="none")
     ] = None,
     retriever: Annotated[
         str, typer.Option(metavar="MODEL", help="What finds the distractors: a folder or a hub name.")
@@ -86,9 +86,9 @@ def _of_files(paths: list[Path], encoder: FeatureEncoder) -> Mapping[int, Docume
     return dict(enumerate(read_passages(paths, encoder)))
 
 
-def _of_store(folder: Path) -> Mapping[int, Document]:
-    from r2ag.store import Store
+def _of_store(location: str) -> Mapping[int, Document]:
+    from r2ag.store import open_store
 
-    with Store.open(folder).snapshot() as snapshot:
+    with open_store(location).snapshot() as snapshot:
         ids = snapshot.ids()
         return dict(zip(ids, snapshot.documents(ids), strict=True))

@@ -17,14 +17,22 @@ from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.encoder import TextEncoder
-    from r2ag.store.where import Value
+    from r2ag.store.conditions import Value
 
 
 def index(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH…", help="Files, folders of them, or patterns.", show_default=False)
     ],
-    store: Annotated[Path, typer.Option("--store", metavar="DIR", help="The store's folder.", show_default=False)],
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help="A folder, or postgresql://HOST/DATABASE, or qdrant+http://HOST:6333/COLLECTION.",
+            show_default=False,
+        ),
+    ],
     meta: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +49,7 @@ def index(
     Only new and changed files are read; what is gone from a folder goes from the store. Interrupt it whenever you
     like: the same command takes it up where it was.
     """
-    from r2ag.store import Store, index_files
+    from r2ag.store import create_store, index_files
 
     fields = parse_fields(meta or [])
     for path in paths:
@@ -52,12 +60,13 @@ def index(
         from r2ag.cli.progress import IndexProgress
 
         opened = open_encoder(adapter, retriever, encoder, embeddings_url)
+        into = create_store(store, opened)
         with IndexProgress() as progress:
-            report = index_files(Store.create(store, opened), paths, opened, fields, progress)
+            report = index_files(into, paths, opened, fields, progress)
         tell_skipped(report.skipped, report.unread)
         print_facts(
             [
-                ("store", store),
+                ("store", into.name),
                 ("files", f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged"),
                 ("removed", f"{report.removed} that are gone or can't be read"),
                 ("encoded", f"{report.passages} passages"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
+from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, StoreInstead, Threshold
 from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.cli.requirements import need_mcp
 from r2ag.cli.search import FinderName, StoreSearch
@@ -25,10 +25,7 @@ def mcp(
         ),
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option("--store", metavar="DIR", help="A store that r2ag index made, instead.", show_default=False),
-    ] = None,
+    store: StoreInstead = None,
     finder: Annotated[
         FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
     ] = FinderName.DENSE,

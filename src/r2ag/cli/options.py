@@ -56,6 +56,15 @@ Threshold = Annotated[
         show_default="the adapter's",
     ),
 ]
+StoreInstead = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="A store that r2ag index made, instead: a folder, postgresql://… or qdrant+http://…",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on one machine.")]
 Limit = Annotated[
     int | None,

@@ -121,13 +121,14 @@ class QuestionProgress(_Bars):
 
 
 class IndexProgress(_Bars):
-    """A bar over the bytes of the files to read, with the time left."""
+    """A bar over the bytes of the files to read, or over other things to do, with the time left."""
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    def __init__(self, what: str = "Indexing", unit: str | None = None) -> None:
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        super().__init__(TextColumn("Indexing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._task = self._bars.add_task("", total=None, visible=False)  # there may be nothing to read
+        amount = DownloadColumn() if unit is None else MofNCompleteColumn()
+        super().__init__(TextColumn(what), BarColumn(), amount, TextColumn(unit or ""), TimeRemainingColumn())
+        self._task = self._bars.add_task("", total=None, visible=False)  # there may be nothing to do
 
     def __call__(self, progress: Progress) -> None:
         """Takes how far the work is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2ag.cli.index import open_encoder
@@ -12,7 +11,7 @@ from r2ag.cli.index import open_encoder
 if TYPE_CHECKING:
     from r2ag.encoder import TextEncoder
     from r2ag.retrieval import Finder
-    from r2ag.store import Store
+    from r2ag.store import AnyStore
 
 
 class FinderName(StrEnum):
@@ -33,19 +32,19 @@ class StoreSearch:
     encoder: str | None = None
     embeddings_url: str | None = None
 
-    def open(self, folder: Path) -> Store:
+    def open(self, location: str) -> AnyStore:
         """The store, before any model is loaded.
 
         Raises:
             InputError: it can't be opened, or the condition can't be read.
         """
-        from r2ag.store import Store, parse_where
+        from r2ag.store import open_store, parse_where
 
         if self.where is not None:
             parse_where(self.where)
-        return Store.open(folder)
+        return open_store(location)
 
-    def finder_over(self, store: Store, adapters_encoder: TextEncoder) -> Finder:
+    def finder_over(self, store: AnyStore, adapters_encoder: TextEncoder) -> Finder:
         """The finder; a store that the adapter's encoder did not make needs its own, or no vectors at all.
 
         Raises:

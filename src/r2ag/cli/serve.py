@@ -35,9 +35,21 @@ def serve(
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
     store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help="A store instead, where documents can be added: a folder, postgresql://… or qdrant+http://…",
+            show_default=False,
+        ),
+    ] = None,
+    uploads: Annotated[
         Path | None,
         typer.Option(
-            "--store", metavar="DIR", help="A store instead, where documents can be added.", show_default=False
+            "--uploads",
+            metavar="DIR",
+            help="Where documents that are added are kept; servers that share a store share this folder, too.",
+            show_default="in the store's folder, or in r2ag's own on this machine",
         ),
     ] = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
@@ -99,11 +111,11 @@ def serve(
     if (docs is None) == (store is None):
         raise InputError("r2ag serve takes either --docs or --store; name one of them.")
     if store is not None and more:
-        raise InputError(f"--store takes one folder and {more[0]} follows it; name one folder.")
-    if docs is not None and search != StoreSearch():
-        raise InputError("--finder, --reranker, --encoder and --embeddings-url need --store DIR.")
+        raise InputError(f"--store takes one store and {more[0]} follows it; name one store.")
+    if docs is not None and (uploads is not None or search != StoreSearch()):
+        raise InputError("--uploads, --finder, --reranker, --encoder and --embeddings-url need --store DIR.")
     with bind(host, port) as listening, libraries_to_stderr():
-        open_service = _of_files(docs or [], more or []) if store is None else _of_store(store, search)
+        open_service = _of_files(docs or [], more or []) if store is None else _of_store(store, search, uploads)
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
@@ -129,15 +141,15 @@ def _of_files(docs: list[Path], more: list[Path]) -> OpenService:
     return open_service
 
 
-def _of_store(folder: Path, search: StoreSearch) -> OpenService:
+def _of_store(location: str, search: StoreSearch, uploads: Path | None) -> OpenService:
     def open_service(pipeline: Pipeline, limits: Limits, log_text: bool) -> Service:
         from r2ag.server.service import Service
-        from r2ag.store import Store
+        from r2ag.store import create_store
 
         encoder = search.store_encoder(pipeline.encoder)
-        store = Store.create(folder, encoder)
+        store = create_store(location, encoder)
         pipeline.use(replace(search, encoder=None, embeddings_url=None).finder_over(store, encoder))
-        return Service.of(pipeline, store, encoder, limits, log_text)
+        return Service.of(pipeline, store, encoder, limits, log_text, uploads)
 
     return open_service
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_source(
-    docs: Sequence[Path] | None, more: Sequence[Path] | None, store: Path | None, search: StoreSearch
+    docs: Sequence[Path] | None, more: Sequence[Path] | None, store: str | None, search: StoreSearch
 ) -> Callable[[Pipeline], None]:
     """Reads the files, or opens the store, at once; what it returns hands them to a pipeline.
 
@@ -37,11 +37,11 @@ def open_source(
 
 
 def _from_store(
-    folder: Path, docs: Sequence[Path] | None, more: Sequence[Path] | None, search: StoreSearch
+    location: str, docs: Sequence[Path] | None, more: Sequence[Path] | None, search: StoreSearch
 ) -> Callable[[Pipeline], None]:
     if docs:
         raise InputError("--docs and --store can't go together; add the files to the store with r2ag index.")
     if more:
-        raise InputError(f"--store takes one folder and {more[0]} follows it; is it part of the question? Quote that.")
-    store = search.open(folder)
+        raise InputError(f"--store takes one store and {more[0]} follows it; is it part of the question? Quote that.")
+    store = search.open(location)
     return lambda pipeline: pipeline.use(search.finder_over(store, pipeline.encoder))

@@ -1,4 +1,4 @@
-"""`r2ag store`: what a store holds, whether it is sound, and how to make it smaller."""
+"""`r2ag store`: what a store holds, whether it is sound, how to make it smaller, and how to move it."""
 
 from __future__ import annotations
 
@@ -10,60 +10,96 @@ import typer
 
 from r2ag.cli.output import print_facts
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The store's folder.", show_default=False)]
+StoreName = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE",
+        help="A folder, postgresql://HOST/DATABASE or qdrant+http://HOST:6333/COLLECTION.",
+        show_default=False,
+    ),
+]
 
 
-def info(folder: Folder) -> None:
+def info(store: StoreName) -> None:
     """Show what a store holds and which encoder made its vectors."""
-    from r2ag.store import Store
+    from r2ag.store import open_store
 
-    found = Store.open(folder).info()
+    found = open_store(store).info()
     fields = ", ".join(f"{name} ({_files(count)})" for name, count in found.fields.items())
     print_facts(
         [
-            ("store", found.folder),
+            ("store", found.name),
             ("files", found.files),
             ("passages", found.documents),
             ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
             ("metadata", fields or "none of its own"),
-            ("size", f"{found.bytes_on_disk / 1e6:.1f} MB on disk"),
+            ("size", f"{_megabytes(found.bytes_on_disk)} on disk"),
             ("format", f"version {found.format_version}, generation {found.generation}"),
         ],
         sys.stdout,
     )
 
 
-def check(folder: Folder) -> None:
+def check(store: StoreName) -> None:
     """Read all of a store and say whether it is sound."""
-    from r2ag.store import Store
+    from r2ag.store import open_store
 
-    store = Store.open(folder)
-    store.check()
-    found = store.info()
+    opened = open_store(store)
+    opened.check()
+    found = opened.info()
     print(f"Sound: {_files(found.files)}, {found.documents} passages.")
 
 
-def compact(folder: Folder) -> None:
+def compact(store: StoreName) -> None:
     """Give the room that removed files took back to the disk."""
-    from r2ag.store import Store
+    from r2ag.store import open_store
 
-    store = Store.open(folder)
-    before = store.info().bytes_on_disk
-    store.compact()
-    print(f"{before / 1e6:.1f} MB before, {store.info().bytes_on_disk / 1e6:.1f} MB now.")
+    opened = open_store(store)
+    before = opened.info().bytes_on_disk
+    opened.compact()
+    print(f"{_megabytes(before)} before, {_megabytes(opened.info().bytes_on_disk)} now.")
 
 
 def remove(
-    folder: Folder,
+    store: StoreName,
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH…", help="Files, or folders of them; they may be gone.", show_default=False),
     ],
 ) -> None:
     """Take files out of a store; the files themselves stay as they are."""
-    from r2ag.store import Store, remove_files
+    from r2ag.store import open_store, remove_files
 
-    print(f"{_files(remove_files(Store.open(folder), paths))} removed.")
+    print(f"{_files(remove_files(open_store(store), paths))} removed.")
+
+
+def copy(
+    store: StoreName,
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="Another store, of any kind; made where it is new.", show_default=False)
+    ],
+) -> None:
+    """Copy a store into another one of any kind, as it is: nothing is encoded again.
+
+    Both are read and compared in the end. Interrupt it whenever you like: the same command takes it up where it was.
+    """
+    from r2ag.cli.progress import IndexProgress
+    from r2ag.store import copy_store, open_store
+
+    with IndexProgress("Copying", "passages") as progress:
+        report = copy_store(open_store(store), target, progress)
+    print_facts(
+        [
+            ("files", f"{report.files}, of which {report.copied} were copied now"),
+            ("passages", report.passages),
+            ("checksum", f"{report.checksum}, of both"),
+        ],
+        sys.stdout,
+    )
+
+
+def _megabytes(count: int | None) -> str:
+    return "an unknown size" if count is None else f"{count / 1e6:.1f} MB"
 
 
 def _files(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Finders over the embedded store: by vectors, by words, by both."""
+"""Finders over a store: by vectors, by words, by both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.retrieval.base import Found
-from r2ag.store import Hit, Snapshot, Store
+from r2ag.store.base import AnySnapshot, AnyStore, Hit
 
 FUSION_CONSTANT = 60  # Cormack, Clarke and Büttcher, SIGIR 2009
 FUSION_DEPTH = 100
@@ -18,11 +18,11 @@ FUSION_DEPTH = 100
 class StoreFinder(ABC):
     """Searches one snapshot, so that what is found and what is read of it belong together."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: AnyStore) -> None:
         self.store = store
 
     @abstractmethod
-    def search(self, snapshot: Snapshot, question: str, k: int, where: str | None) -> list[Hit]:
+    def search(self, snapshot: AnySnapshot, question: str, k: int, where: str | None) -> list[Hit]:
         """The k best passages of a snapshot."""
 
     def find(self, question: str, k: int, where: str | None = None) -> Found:
@@ -30,8 +30,8 @@ class StoreFinder(ABC):
         with self.store.snapshot() as snapshot:
             if not len(snapshot):
                 raise InputError(
-                    f"The store {self.store.folder} is empty; index some files with: "
-                    f"r2ag index PATH --store {self.store.folder}"
+                    f"The store {self.store.name} is empty; index some files with: "
+                    f"r2ag index PATH --store {self.store.name}"
                 )
             hits = self.search(snapshot, question, k, where)
             ids = [hit.id for hit in hits]
@@ -44,18 +44,18 @@ class StoreFinder(ABC):
 
 
 class DenseFinder(StoreFinder):
-    """By the similarity of vectors; exact.
+    """By the similarity of vectors.
 
     Raises:
         InputError: the encoder is not the one that the store was made with.
     """
 
-    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+    def __init__(self, store: AnyStore, encoder: TextEncoder) -> None:
         super().__init__(store)
         store.check_encoder(encoder)
         self.encoder = encoder
 
-    def search(self, snapshot: Snapshot, question: str, k: int, where: str | None) -> list[Hit]:
+    def search(self, snapshot: AnySnapshot, question: str, k: int, where: str | None) -> list[Hit]:
         """The nearest passages."""
         return snapshot.nearest(self.encoder.encode_queries([question])[0], k, where)
 
@@ -63,7 +63,7 @@ class DenseFinder(StoreFinder):
 class BM25Finder(StoreFinder):
     """By the words that question and document share."""
 
-    def search(self, snapshot: Snapshot, question: str, k: int, where: str | None) -> list[Hit]:
+    def search(self, snapshot: AnySnapshot, question: str, k: int, where: str | None) -> list[Hit]:
         """The best passages by BM25."""
         return snapshot.matching(question, k, where)
 
@@ -71,11 +71,11 @@ class BM25Finder(StoreFinder):
 class HybridFinder(StoreFinder):
     """By vectors and words, their ranks fused."""
 
-    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+    def __init__(self, store: AnyStore, encoder: TextEncoder) -> None:
         super().__init__(store)
         self.parts: tuple[StoreFinder, ...] = (DenseFinder(store, encoder), BM25Finder(store))
 
-    def search(self, snapshot: Snapshot, question: str, k: int, where: str | None) -> list[Hit]:
+    def search(self, snapshot: AnySnapshot, question: str, k: int, where: str | None) -> list[Hit]:
         """The best passages by reciprocal ranks."""
         depth = max(k, FUSION_DEPTH)
         return fuse([part.search(snapshot, question, depth, where) for part in self.parts])[:k]

@@ -1,4 +1,4 @@
-"""The server's documents: a store, and a folder in it that holds what was uploaded.
+"""The server's documents: a store, and a folder that holds what was uploaded.
 
 The folder is what was asked for, the store what was made of it: after a crash, indexing the folder again makes them
 agree. One thread changes the store; searches go on meanwhile and see whole states.
@@ -18,12 +18,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
+import typer
+
 from r2ag.corpus.formats import why_not_read
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.files import write_whole
 from r2ag.server.errors import ApiError
-from r2ag.store import Snapshot, Store, StoredFile, index_files, remove_files
+from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
 
 UPLOADS = "uploads"
 MAX_NAME_BYTES = 200
@@ -51,13 +53,20 @@ class Library:
 
     Args:
         encoder: the store's, for another thread than the models'.
+        folder: where uploads are; made where it is not there.
+
+    Raises:
+        InputError: the folder can't be made.
     """
 
-    def __init__(self, store: Store, encoder: TextEncoder) -> None:
+    def __init__(self, store: AnyStore, encoder: TextEncoder, folder: Path) -> None:
         self._store = store
         self._encoder = encoder
-        self._folder = Path(os.path.abspath(store.folder / UPLOADS))  # noqa: PTH100 - as the store names its files
-        self._folder.mkdir(exist_ok=True)
+        self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as the store names its files
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"The folder {folder} for uploads can't be made ({error.strerror}).") from None
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
         self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
         self._lock = Lock()  # a file in the folder and what is noted of it change together
@@ -134,7 +143,7 @@ class Library:
         return self._work.submit(self._forget, Path(source))
 
     @contextmanager
-    def _snapshot(self) -> Iterator[Snapshot]:
+    def _snapshot(self) -> Iterator[AnySnapshot]:
         """The store's; what is wrong with it is told to the log, for it names folders of this machine."""
         try:
             with self._store.snapshot() as snapshot:
@@ -168,6 +177,14 @@ class Library:
             is_there = str(path) in snapshot.files()
         if is_there:
             remove_files(self._store, [path])
+
+
+def uploads_folder(store: AnyStore) -> Path:
+    """Within an embedded store, else in the user's own folder on this machine, one for each store."""
+    if isinstance(store, Store):
+        return store.folder / UPLOADS
+    name = hashlib.sha256(store.name.encode()).hexdigest()[:24]
+    return Path(typer.get_app_dir("r2ag")) / UPLOADS / name
 
 
 def document_id(source: str) -> str:

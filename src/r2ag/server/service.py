@@ -12,7 +12,7 @@ from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, Asked
 from r2ag.server.encoder import QueuedEncoder
 from r2ag.server.errors import ApiError
-from r2ag.server.library import Library, document_id
+from r2ag.server.library import Library, document_id, uploads_folder
 from r2ag.server.limits import Limits
 from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
@@ -24,7 +24,7 @@ from r2ag.server.schemas.asking import (
     Selection,
     answer_document,
 )
-from r2ag.store import Store, parse_where
+from r2ag.store import AnyStore, parse_where
 from r2ag.types import Answer, Document
 
 
@@ -45,16 +45,18 @@ class Service:
     def of(
         cls,
         pipeline: Pipeline,
-        store: Store | None = None,
+        store: AnyStore | None = None,
         store_encoder: TextEncoder | None = None,
         limits: Limits | None = None,
         log_text: bool = False,
+        uploads: Path | None = None,
     ) -> Service:
         """A service that answers as the pipeline does.
 
         Args:
             store: what the pipeline's finder searches, where documents may be added.
             store_encoder: the one that made its vectors; None is the pipeline's.
+            uploads: the folder of documents that are added; None is the store's own.
 
         Raises:
             InputError: the LLM can't write several answers side by side.
@@ -66,7 +68,7 @@ class Service:
         if store is not None:
             encoder = store_encoder or pipeline.encoder
             queued = QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
-            library = Library(store, queued)
+            library = Library(store, queued, uploads or uploads_folder(store))
         metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
         metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: thread.writing)
         answering = Answering(pipeline, thread, places, metrics, limits.deadline_s)

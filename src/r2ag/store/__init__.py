@@ -1,11 +1,18 @@
-"""The embedded store: passages, vectors and a full-text index in one folder."""
+"""Stores: passages, vectors and a full-text index; embedded in a folder, in PostgreSQL, or in Qdrant."""
 
+from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile, StoreInfo
+from r2ag.store.copying import CopyReport, copy_store
 from r2ag.store.indexing import IndexReport, Progress, index_files, remove_files
-from r2ag.store.snapshot import Hit, Snapshot, StoredFile
-from r2ag.store.store import Store, StoreInfo
+from r2ag.store.locations import create_store, open_store
+from r2ag.store.snapshot import Snapshot
+from r2ag.store.store import Store
 from r2ag.store.where import parse_where
 
 __all__ = [
+    "AnySnapshot",
+    "AnyStore",
+    "AnyWriter",
+    "CopyReport",
     "Hit",
     "IndexReport",
     "Progress",
@@ -13,7 +20,10 @@ __all__ = [
     "Store",
     "StoreInfo",
     "StoredFile",
+    "copy_store",
+    "create_store",
     "index_files",
+    "open_store",
     "parse_where",
     "remove_files",
 ]

@@ -18,6 +18,7 @@ import numpy as np
 
 from r2ag.errors import InputError
 from r2ag.probe import Probe
+from r2ag.store.base import check_version
 from r2ag.store.words import TABLE
 
 DATABASE, LOCK = "store.sqlite", "store.lock"
@@ -139,12 +140,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
         InputError: a newer r2ag made it, or it is damaged.
     """
     meta = dict(connection.execute("SELECT key, value FROM meta"))
-    version = meta.get("format_version")
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"The store {folder} has format version {version}, and this r2ag reads version {FORMAT_VERSION}; "
-            "upgrade r2ag, or index the files again into a new folder."
-        )
+    check_version(meta.get("format_version"), FORMAT_VERSION, str(folder))
     try:
         probe = np.frombuffer(meta["probe"], dtype="<f4").reshape(-1, meta["dimension"])
         return Meta(int(meta["generation"]), Probe(str(meta["encoder"]), probe))

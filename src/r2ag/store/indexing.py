@@ -12,10 +12,9 @@ import numpy as np
 from r2ag.corpus import FileReader, Skipped, SourceFile, chunk, list_files
 from r2ag.encoder import PASSAGE_TOKENS, TextEncoder
 from r2ag.errors import InputError
-from r2ag.store.snapshot import StoredFile
-from r2ag.store.store import Store
-from r2ag.store.where import Value
-from r2ag.store.writer import Writer, check_fields, storable, with_fields
+from r2ag.store.base import AnyStore, AnyWriter, StoredFile
+from r2ag.store.conditions import Value
+from r2ag.store.writer import check_fields, storable, with_fields
 from r2ag.types import Document
 
 # Read before they are encoded, which goes by length: the more there are, the less has to be padded.
@@ -48,7 +47,7 @@ class IndexReport:
 
 
 def index_files(
-    store: Store,
+    store: AnyStore,
     paths: Sequence[Path],
     encoder: TextEncoder,
     fields: Mapping[str, Value] | None = None,
@@ -74,7 +73,7 @@ def index_files(
         return indexing.run([_absolute(path) for path in paths])
 
 
-def remove_files(store: Store, paths: Sequence[Path]) -> int:
+def remove_files(store: AnyStore, paths: Sequence[Path]) -> int:
     """Forgets files, and all files of folders; returns how many.
 
     Raises:
@@ -87,7 +86,7 @@ def remove_files(store: Store, paths: Sequence[Path]) -> int:
         for path in paths:
             found = _under(known, _absolute(path))
             if not found:
-                raise InputError(f"The store {store.folder} holds no file {path} and none under it; check its name.")
+                raise InputError(f"The store {store.name} holds no file {path} and none under it; check its name.")
             sources |= found
         with writer.batch():
             for source in sorted(sources):
@@ -114,7 +113,7 @@ class _Indexing:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: AnyWriter,
         encoder: TextEncoder,
         known: Mapping[str, StoredFile],
         fields: Mapping[str, Value],

@@ -5,44 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from r2ag.store.base import Hit, StoredFile
+from r2ag.store.conditions import Sql, Value
 from r2ag.store.database import Meta
 from r2ag.store.matrix import Matrix, unpack
-from r2ag.store.where import Condition, Value, parse_where
+from r2ag.store.where import parse_where
 from r2ag.store.words import any_word
 from r2ag.types import Document
 
 _CHUNKS = "chunks JOIN files ON files.id = chunks.file"
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A passage by its id, with the score of the search that found it; the higher the better."""
-
-    id: int
-    score: float
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file as the store knows it.
-
-    digest: SHA-256 of its bytes, in hex. size: bytes. modified: seconds since 1970. fields: own metadata.
-    """
-
-    source: str
-    digest: str
-    size: int
-    modified: float
-    fields: dict[str, Value]
-
-
 class Snapshot:
-    """The store as it was when its transaction began. Made by `Store.snapshot`; for one thread."""
+    """The store as it was when its transaction began. Made by `Store.snapshot`; see AnySnapshot."""
 
     def __init__(
         self, connection: sqlite3.Connection, meta: Meta, folder: Path, matrix: Callable[[sqlite3.Connection], Matrix]
@@ -56,7 +35,7 @@ class Snapshot:
         return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     def files(self) -> dict[str, StoredFile]:
-        """All files by their source."""
+        """See AnySnapshot.files."""
         rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
         return {
             source: StoredFile(source, digest, size, modified, json.loads(fields))
@@ -73,20 +52,12 @@ class Snapshot:
         return dict(self._connection.execute(sql).fetchall())
 
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
-        """The k passages whose vectors have the greatest dot product with `vector`, (dimension,): exact.
-
-        Raises:
-            InputError: `where` can't be read.
-        """
+        """See AnySnapshot.nearest; exact."""
         among = None if where is None else self._ids(parse_where(where))
         return [Hit(*found) for found in self._matrix(self._connection).nearest(vector, k, among)]
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
-        """The k best passages by BM25 among those with a word of the question.
-
-        Raises:
-            InputError: `where` can't be read.
-        """
+        """See AnySnapshot.matching."""
         terms = any_word(question)
         if not terms:
             return []
@@ -100,12 +71,17 @@ class Snapshot:
         rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
         return [Hit(*row) for row in rows]
 
-    def ids(self) -> list[int]:
-        """Of all passages, in the order in which they were stored."""
-        return [row[0] for row in self._connection.execute("SELECT id FROM chunks ORDER BY id")]
+    def ids(self, source: str | None = None) -> list[int]:
+        """See AnySnapshot.ids."""
+        if source is None:
+            rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
+        else:
+            sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE files.source = ? ORDER BY chunks.id"
+            rows = self._connection.execute(sql, (source,))
+        return [row[0] for row in rows]
 
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
-        """Passages in the order of `ids`."""
+        """See AnySnapshot.documents."""
         sql = f"SELECT text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ?"
         rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
         return tuple(
@@ -113,11 +89,11 @@ class Snapshot:
         )
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
-        """Their vectors: float32, shape (len(ids), dimension)."""
+        """See AnySnapshot.vectors."""
         sql = "SELECT vector FROM vectors WHERE chunk = ?"
         blobs = [self._connection.execute(sql, (id_,)).fetchone()[0] for id_ in ids]
         return unpack(blobs, self.meta.encoder.dimension, self._folder).copy()  # torch wants to be able to write
 
-    def _ids(self, condition: Condition) -> np.ndarray:
+    def _ids(self, condition: Sql) -> np.ndarray:
         sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql} ORDER BY chunks.id"
         return np.fromiter((row[0] for row in self._connection.execute(sql, condition.parameters)), np.int64)

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
+from r2ag.store.base import StoreInfo, check_encoder
 from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
@@ -38,29 +38,19 @@ from r2ag.store.snapshot import Snapshot
 from r2ag.store.writer import Writer
 
 
-@dataclass(frozen=True)
-class StoreInfo:
-    """What a store is and holds; `fields` are the names of own metadata with how many files have each."""
-
-    folder: Path
-    format_version: int
-    generation: int
-    encoder: str
-    dimension: int
-    files: int
-    documents: int
-    bytes_on_disk: int
-    fields: dict[str, int]
-
-
 class Store:
-    """A folder with a database. Many may read it, from any thread, while one process writes."""
+    """A folder with a database; see AnyStore."""
 
     def __init__(self, folder: Path, encoder: Probe) -> None:
         self.folder = folder
         self.encoder = encoder
         self._matrix = Matrix.empty(encoder.dimension)
         self._matrix_lock = Lock()
+
+    @property
+    def name(self) -> str:
+        """The folder, as it was given."""
+        return str(self.folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> Store:
@@ -79,7 +69,7 @@ class Store:
             return cls(folder, read_meta(connection, folder).encoder)
 
     @classmethod
-    def create(cls, folder: str | Path, encoder: TextEncoder) -> Store:
+    def create(cls, folder: str | Path, encoder: TextEncoder | Probe) -> Store:
         """A store for vectors of this encoder: the one that is there, else a new, empty one.
 
         Raises:
@@ -96,26 +86,13 @@ class Store:
         store.check_encoder(encoder)
         return store
 
-    def check_encoder(self, encoder: TextEncoder) -> None:
-        """Refuses another encoder than the one that made the vectors.
-
-        Raises:
-            InputError: its vectors differ.
-        """
-        if not self.encoder.same_as(Probe.of(encoder)):
-            raise InputError(
-                f"The store {self.folder} holds vectors of the encoder {self.encoder.name} ({self.encoder.dimension} "
-                f"numbers each), and {encoder.name} gives others; name the encoder or the adapter that the store was "
-                "made with, or index the files again into a new folder."
-            )
+    def check_encoder(self, encoder: TextEncoder | Probe) -> None:
+        """See AnyStore.check_encoder."""
+        check_encoder(self, encoder)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """The last complete state, unchanging while the block lasts.
-
-        Raises:
-            InputError: the store is gone or damaged.
-        """
+        """See AnyStore.snapshot."""
         with plain_errors(self.folder), closing(connect(self.folder)) as connection:
             connection.execute("BEGIN")
             meta = read_meta(connection, self.folder)
@@ -123,11 +100,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """The right to change the store, which one process has at a time and loses when it ends.
-
-        Raises:
-            InputError: another process has it, or the folder can't be written.
-        """
+        """See AnyStore.writing."""
         with _lock(self.folder), plain_errors(self.folder), closing(connect_to_write(self.folder)) as connection:
             yield Writer(connection, read_meta(connection, self.folder), self.folder)
 
@@ -136,7 +109,7 @@ class Store:
         with self.snapshot() as snapshot:
             size = sum(file.stat().st_size for file in self.folder.glob(f"{DATABASE}*"))
             return StoreInfo(
-                folder=self.folder,
+                name=self.name,
                 format_version=FORMAT_VERSION,
                 generation=snapshot.meta.generation,
                 encoder=self.encoder.name,
@@ -148,11 +121,7 @@ class Store:
             )
 
     def check(self) -> None:
-        """Reads all of the store and compares its parts.
-
-        Raises:
-            InputError: it is damaged; says how.
-        """
+        """See AnyStore.check."""
         with self.writing() as writer:
             problem = _problem(writer.connection)
             if problem is None:

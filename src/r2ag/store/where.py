@@ -1,10 +1,10 @@
-"""The language of `--where`: which documents a search may find, as a condition in SQL.
+"""The language of `--where`: which documents a search may find.
 
     team = 'bridges' and modified >= 2024-01-01 and not (section like '%index%' or year in (2019, 2020))
 
 Fields are `source`, `title`, `section`, `modified`, and the names that documents were given when they were indexed. A
 comparison with a field that a document lacks is false, so that its opposite is true. No word of an expression becomes
-a part of the SQL: names are looked up, values are parameters.
+a part of any SQL: names are looked up, values are parameters.
 """
 
 from __future__ import annotations
@@ -16,15 +16,28 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from r2ag.errors import InputError
+from r2ag.store.conditions import (
+    COLUMNS,
+    Compared,
+    Condition,
+    Joined,
+    Leaf,
+    Like,
+    Modified,
+    Not,
+    Sql,
+    Value,
+    modified_sql,
+    to_sql,
+)
 
 MAX_CHARACTERS = 2000
 MAX_DEPTH = 15  # as deep as SQLite's own parser follows
 MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
 MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
 FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
-COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section", "modified": "files.modified"}
+_SQLITE = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
 
-Value = str | int | float
 _Node = Callable[[], "Condition"]
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<mark>!=|<=|>=|[=<>(),])|(?P<word>[^\s'"=<>!(),]+))"""
@@ -33,15 +46,16 @@ _SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A condition on the tables `chunks` and `files`; each ? in `sql` stands for one of `parameters`."""
+def parse_where(expression: str) -> Sql:
+    """Reads an expression for the embedded store: on its tables `chunks` and `files`, each ? a parameter.
 
-    sql: str
-    parameters: tuple[Value, ...]
+    Raises:
+        InputError: it is none; says at which word.
+    """
+    return to_sql(read_where(expression), _sqlite)
 
 
-def parse_where(expression: str) -> Condition:
+def read_where(expression: str) -> Condition:
     """Reads an expression.
 
     Raises:
@@ -120,17 +134,14 @@ class _Parser:
         parts = [part()]
         while self._accept(word):
             parts.append(part())
-        if len(parts) == 1:
-            return parts[0]
-        sql = f" {word.upper()} ".join(condition.sql for condition in parts)
-        return Condition(f"({sql})", tuple(value for condition in parts for value in condition.parameters))
+        return parts[0] if len(parts) == 1 else Joined(word, tuple(parts))
 
     def _negated(self) -> Condition:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise InputError(f"--where is nested more than {MAX_DEPTH} deep; simplify it.")
         if self._accept("not"):
-            condition = _opposite(self._negated())
+            condition: Condition = Not(self._negated())
         elif self._accept("("):
             condition = self._either()
             self._expect(")")
@@ -145,14 +156,14 @@ class _Parser:
         field = self._next().text
         negated = self._accept("not")
         if self._accept("in"):
-            condition = self._any_of(field)
+            condition: Condition = self._any_of(field)
         elif self._accept("like"):
             condition = self._like(field)
         elif negated:
             self._refuse("'in' or 'like'")
         else:
             condition = self._compared(field)
-        return _opposite(condition) if negated else condition
+        return Not(condition) if negated else condition
 
     def _compared(self, field: str) -> Condition:
         sign = self._token.text
@@ -160,7 +171,7 @@ class _Parser:
             self._refuse(f"one of {' '.join(_SIGNS)} like in")
         self._next()
         literal = self._literal()
-        return _opposite(_compare(field, "=", literal)) if sign == "!=" else _compare(field, sign, literal)
+        return Not(_compare(field, "=", literal)) if sign == "!=" else _compare(field, sign, literal)
 
     def _any_of(self, field: str) -> Condition:
         self._expect("(")
@@ -170,8 +181,7 @@ class _Parser:
         self._expect(")")
         if len(options) > MAX_CHOICES:
             raise InputError(f"--where has a list of {len(options)} values; at most {MAX_CHOICES} are read.")
-        parameters = tuple(value for option in options for value in option.parameters)
-        return Condition(f"({' OR '.join(option.sql for option in options)})", parameters)
+        return Joined("or", tuple(options))
 
     def _like(self, field: str) -> Condition:
         pattern = self._literal().text
@@ -179,8 +189,7 @@ class _Parser:
             raise InputError("--where compares modified with dates, which 'like' can't; use = < <= > >=.")
         if pattern.count("%") > MAX_WILDCARDS:
             raise InputError(f"--where has a pattern with more than {MAX_WILDCARDS} signs %; use fewer.")
-        column, path = _column(field)
-        return _true_or_false(f"{column} LIKE ?", (*path, pattern))
+        return Like(field, pattern)
 
     def _literal(self) -> _Token:
         if self._token.kind not in ("word", "quoted"):
@@ -202,19 +211,15 @@ def _tokens(expression: str) -> list[_Token]:
     return [*tokens, _Token("end", "")]
 
 
-def _compare(field: str, sign: str, literal: _Token) -> Condition:
+def _compare(field: str, sign: str, literal: _Token) -> Leaf:
     """`sign` is one of = < <= > >=."""
     if field == "modified":
         return _compare_time(sign, literal.text)
-    column, path = _column(field)
     value = as_value(literal.text) if literal.kind == "word" else literal.text
-    if isinstance(value, str) or field in COLUMNS:
-        return _true_or_false(f"CAST({column} AS TEXT) {sign} ?", (*path, literal.text))
-    # SQLite holds any text to be greater than any number.
-    return _true_or_false(f"typeof({column}) != 'text' AND {column} {sign} ?", (*path, *path, value))
+    return Compared(field, sign, literal.text if field in COLUMNS else value)
 
 
-def _compare_time(sign: str, text: str) -> Condition:
+def _compare_time(sign: str, text: str) -> Modified:
     """A date stands for the whole day, a time for the whole second; both are UTC where they name no offset."""
     try:
         start = datetime.fromisoformat(text)
@@ -224,24 +229,25 @@ def _compare_time(sign: str, text: str) -> Condition:
     except (ValueError, OverflowError):
         raise InputError(f"--where compares modified with {text!r}; write a date as in 2024-01-31.") from None
     return {
-        "=": Condition("(files.modified >= ? AND files.modified < ?)", (first, end)),
-        "<": Condition("(files.modified < ?)", (first,)),
-        "<=": Condition("(files.modified < ?)", (end,)),
-        ">": Condition("(files.modified >= ?)", (end,)),
-        ">=": Condition("(files.modified >= ?)", (first,)),
+        "=": Modified(first, end),
+        "<": Modified(None, first),
+        "<=": Modified(None, end),
+        ">": Modified(end, None),
+        ">=": Modified(first, None),
     }[sign]
 
 
-def _column(field: str) -> tuple[str, tuple[str, ...]]:
-    """The field's value in SQL, with the parameters that it takes."""
-    if field in COLUMNS:
-        return COLUMNS[field], ()
-    return "json_extract(files.fields, ?)", (f'$."{field}"',)
-
-
-def _true_or_false(sql: str, parameters: tuple[Value, ...]) -> Condition:
-    return Condition(f"coalesce({sql}, 0)", parameters)
-
-
-def _opposite(condition: Condition) -> Condition:
-    return Condition(f"(NOT {condition.sql})", condition.parameters)
+def _sqlite(leaf: Leaf) -> Sql:
+    if isinstance(leaf, Modified):
+        return modified_sql(leaf, "files.modified", "?")
+    path = () if leaf.field in _SQLITE else (f'$."{leaf.field}"',)
+    column = _SQLITE.get(leaf.field, "json_extract(files.fields, ?)")
+    values: tuple[Value, ...]
+    match leaf:
+        case Like(_, pattern):
+            sql, values = f"{column} LIKE ?", (*path, pattern)
+        case Compared(_, sign, str() as text):
+            sql, values = f"CAST({column} AS TEXT) {sign} ?", (*path, text)
+        case Compared(_, sign, number):  # SQLite holds any text to be greater than any number
+            sql, values = f"typeof({column}) != 'text' AND {column} {sign} ?", (*path, *path, number)
+    return Sql(f"coalesce({sql}, 0)", values)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.errors import InputError
+from r2ag.store.base import StoredFile, check_vectors
+from r2ag.store.conditions import COLUMNS, Value
 from r2ag.store.database import Meta, plain_errors, transaction
 from r2ag.store.matrix import pack
-from r2ag.store.snapshot import StoredFile
-from r2ag.store.where import COLUMNS, FIELD_NAME, Value
+from r2ag.store.where import FIELD_NAME
 from r2ag.store.words import indexed
 from r2ag.types import Document
 
@@ -25,7 +26,7 @@ _KEYWORDS = frozenset(("and", "or", "not", "in", "like"))
 
 
 class Writer:
-    """Made by `Store.writing`, which holds the lock."""
+    """Made by `Store.writing`, which holds the lock. See AnyWriter."""
 
     def __init__(self, connection: sqlite3.Connection, meta: Meta, folder: Path) -> None:
         self.connection = connection
@@ -34,35 +35,19 @@ class Writer:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is put and removed inside is there as a whole or not at all, even if the process is killed.
-
-        Raises:
-            InputError: the disk is full, or the store can't be written.
-        """
+        """See AnyWriter.batch."""
         with plain_errors(self._folder), transaction(self.connection):
             yield
             self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
     def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
-        """Takes a file's passages in place of those that the store has of it; their own `source` is not kept.
-
-        Args:
-            vectors: the encoder's vectors of `documents`, shape (len(documents), dimension).
-
-        Raises:
-            InputError: the vectors have another shape or are not finite numbers.
-        """
-        vectors = np.asarray(vectors, dtype=np.float32)
-        if vectors.shape != (len(documents), self._dimension) or not np.isfinite(vectors).all():
-            raise InputError(
-                f"The vectors of {file.source} have shape {vectors.shape}; its {len(documents)} passages need finite "
-                f"numbers of shape {(len(documents), self._dimension)}."
-            )
+        """See AnyWriter.put."""
+        vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
         self.remove(file.source)
         insert = "INSERT INTO files (source, digest, size, modified, fields) VALUES (?, ?, ?, ?, ?)"
         file_id = self.connection.execute(insert, _row(file)).lastrowid
         for document, vector in zip(documents, pack(vectors), strict=True):
-            texts = [storable(text) for text in (document.text, document.title, document.section, document.place)]
+            texts = storable_texts(document)
             insert = "INSERT INTO chunks (file, text, title, section, place) VALUES (?, ?, ?, ?, ?)"
             chunk = self.connection.execute(insert, (file_id, *texts)).lastrowid
             self.connection.execute("INSERT INTO vectors (chunk, vector) VALUES (?, ?)", (chunk, vector))
@@ -70,13 +55,13 @@ class Writer:
             self.connection.execute("INSERT INTO words (rowid, title, text) VALUES (?, ?, ?)", words)
 
     def describe(self, file: StoredFile) -> None:
-        """Takes what is known of a file whose passages stay."""
+        """See AnyWriter.describe."""
         update = "UPDATE files SET digest = ?, size = ?, modified = ?, fields = ? WHERE source = ?"
         source, *described = _row(file)
         self.connection.execute(update, (*described, source))
 
     def remove(self, source: str) -> None:
-        """Forgets a file, if the store has it."""
+        """See AnyWriter.remove."""
         row = self.connection.execute("SELECT id FROM files WHERE source = ?", (storable(source),)).fetchone()
         if row is None:
             return
@@ -89,6 +74,17 @@ class Writer:
 def storable(text: str) -> str:
     """Half characters (as in file names that are no UTF-8) become escapes, since UTF-8 can't hold them."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def storable_texts(document: Document) -> list[str]:
+    """A passage's text, title, section and place."""
+    return [storable(text) for text in (document.text, document.title, document.section, document.place)]
+
+
+def storable_fields(file: StoredFile) -> dict[str, Value]:
+    """A file's own metadata, checked."""
+    check_fields(file.fields)
+    return {name: storable(value) if isinstance(value, str) else value for name, value in file.fields.items()}
 
 
 def check_fields(fields: Mapping[str, Value]) -> None:
@@ -115,6 +111,4 @@ def with_fields(file: StoredFile, fields: Mapping[str, Value]) -> StoredFile:
 
 
 def _row(file: StoredFile) -> tuple[str, str, int, float, str]:
-    check_fields(file.fields)
-    fields = {name: storable(value) if isinstance(value, str) else value for name, value in file.fields.items()}
-    return storable(file.source), file.digest, file.size, file.modified, json.dumps(fields)
+    return storable(file.source), file.digest, file.size, file.modified, json.dumps(storable_fields(file))
