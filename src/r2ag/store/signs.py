@@ -56,7 +56,8 @@ class Signs:
         furthest = np.partition(differing, count - 1)[count - 1]
         nearer = np.flatnonzero(differing < furthest)
         level = np.flatnonzero(differing == furthest)[: count - len(nearer)]
-        return ids[np.sort(np.concatenate([nearer, level]))]
+        chosen: np.ndarray = ids[np.sort(np.concatenate([nearer, level]))]
+        return chosen
 
     def _differing(self, query: np.ndarray) -> np.ndarray:
         """How many signs differ from the query's, (n,)."""
