@@ -32,12 +32,13 @@ lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 
-bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG
+bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG, each step of an answer
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/machinery.py --pairs 40
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files 200 --turns 2
+	$(BIN)/python benchmarks/answering.py --runs 3
 
 clean: ## removes all that was made, .venv too
 	rm -rf .venv .venv-integrations .venv-stores build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -44,7 +44,7 @@ class StoreFinder(ABC):
 
 
 class DenseFinder(StoreFinder):
-    """By the similarity of vectors.
+    """By the similarity of vectors; exact but in very large stores (see Snapshot.nearest).
 
     Raises:
         InputError: the encoder is not the one that the store was made with.

@@ -1,8 +1,13 @@
-"""The vectors of a store in memory: a cache, made from the database and from its former self."""
+"""The vectors of a store in memory: a cache, made from the database and from its former self.
+
+A large store's is made of signs instead (see r2ag.store.signs); how a cache's rows follow the database is the same.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,29 +61,80 @@ def current_matrix(connection: sqlite3.Connection, former: Matrix, generation: i
     """
     if former.generation == generation:
         return former
-    ids = np.fromiter((row[0] for row in connection.execute("SELECT chunk FROM vectors ORDER BY chunk")), np.int64)
-    vectors = np.empty((len(ids), former.vectors.shape[1]), np.float32)
-    known = np.isin(ids, former.ids, assume_unique=True)
-    vectors[known] = former.vectors[np.isin(former.ids, ids, assume_unique=True)]
-    missing = np.flatnonzero(~known)
-    if len(missing):
-        _read_rows(connection, ids, missing, vectors, folder)
-    return Matrix(generation, ids, vectors)
+    ids = stored_ids(connection)
+    dimension = former.vectors.shape[1]
+    missing = MissingRows(connection, dimension, folder)
+    return Matrix(generation, ids, missing.joined(ids, former.ids, former.vectors, lambda vectors: vectors))
 
 
-def _read_rows(
-    connection: sqlite3.Connection, ids: np.ndarray, missing: np.ndarray, vectors: np.ndarray, folder: Path
-) -> None:
-    """Fills the missing rows, which mostly are the last ones: reads on from the first of them."""
-    wanted = np.zeros(len(ids), bool)
-    wanted[missing] = True
-    at = int(missing[0])
-    cursor = connection.execute("SELECT vector FROM vectors WHERE chunk >= ? ORDER BY chunk", (int(ids[at]),))
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        block = unpack([row[0] for row in rows], vectors.shape[1], folder)
-        part = slice(at, at + len(rows))
-        vectors[part][wanted[part]] = block[wanted[part]]
-        at += len(rows)
+def stored_ids(connection: sqlite3.Connection) -> np.ndarray:
+    """Of all passages, int64, rising."""
+    # Unordered, so that SQLite reads its index of files, which is a hundredth of the texts or vectors.
+    return np.sort(np.fromiter((row[0] for row in connection.execute("SELECT id FROM chunks")), np.int64))
+
+
+@dataclass(frozen=True)
+class MissingRows:
+    """Reads from the database what a cache of its vectors lacks."""
+
+    connection: sqlite3.Connection
+    dimension: int
+    folder: Path
+
+    def joined(
+        self,
+        ids: np.ndarray,
+        known_ids: np.ndarray,
+        known_rows: np.ndarray,
+        of_vectors: Callable[[np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """The cache's rows for `ids`, (len(ids), width): known ones as they are, others from their vectors.
+
+        Args:
+            of_vectors: makes (n, width) of float32 (n, dimension).
+
+        Raises:
+            InputError: a stored vector is damaged or missing.
+        """
+        rows = np.empty((len(ids), known_rows.shape[1]), known_rows.dtype)
+        known = np.isin(ids, known_ids, assume_unique=True)
+        rows[known] = known_rows[np.isin(known_ids, ids, assume_unique=True)]
+        missing = np.flatnonzero(~known)
+        if len(missing):
+            self._read(ids, int(missing[0]), ~known, rows, of_vectors)
+        return rows
+
+    def _read(
+        self,
+        ids: np.ndarray,
+        at: int,
+        wanted: np.ndarray,
+        rows: np.ndarray,
+        of_vectors: Callable[[np.ndarray], np.ndarray],
+    ) -> None:
+        """Fills the wanted rows, which mostly are the last ones: reads on from the first of them, `at`."""
+        sql = "SELECT chunk, vector FROM vectors WHERE chunk >= ? ORDER BY chunk"
+        cursor = self.connection.execute(sql, (int(ids[at]),))
+        while read := cursor.fetchmany(ROWS_AT_ONCE):
+            part = slice(at, at + len(read))
+            if [row[0] for row in read] != ids[part].tolist():
+                break
+            vectors = unpack([row[1] for row in read], self.dimension, self.folder)
+            rows[part][wanted[part]] = of_vectors(vectors[wanted[part]])
+            at += len(read)
+        if at < len(ids):
+            raise _damaged(self.folder, "a passage has no vector")
+
+
+def read_vectors(connection: sqlite3.Connection, ids: Sequence[int], dimension: int, folder: Path) -> np.ndarray:
+    """Stored vectors in the order of `ids`: float32, (len(ids), dimension).
+
+    Raises:
+        InputError: one of them is damaged.
+    """
+    sql = "SELECT vector FROM json_each(?) AS wanted JOIN vectors ON chunk = wanted.value ORDER BY wanted.key"
+    blobs = [row[0] for row in connection.execute(sql, (json.dumps(list(ids)),))]
+    return unpack(blobs, dimension, folder)
 
 
 def pack(vectors: np.ndarray) -> list[bytes]:
@@ -96,6 +152,8 @@ def unpack(blobs: list[bytes], dimension: int, folder: Path) -> np.ndarray:
         vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), dimension)
         if np.isfinite(vectors).all():
             return vectors
-    raise InputError(
-        f"The store {folder} is damaged (a vector is not {dimension} numbers); index the files again into a new folder."
-    )
+    raise _damaged(folder, f"a vector is not {dimension} numbers")
+
+
+def _damaged(folder: Path, how: str) -> InputError:
+    return InputError(f"The store {folder} is damaged ({how}); index the files again into a new folder.")

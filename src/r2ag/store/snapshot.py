@@ -12,7 +12,8 @@ import numpy as np
 from r2ag.store.base import Hit, StoredFile
 from r2ag.store.conditions import Sql, Value
 from r2ag.store.database import Meta
-from r2ag.store.matrix import Matrix, unpack
+from r2ag.store.matrix import Matrix, read_vectors
+from r2ag.store.signs import Signs
 from r2ag.store.where import parse_where
 from r2ag.store.words import any_word
 from r2ag.types import Document
@@ -24,12 +25,16 @@ class Snapshot:
     """The store as it was when its transaction began. Made by `Store.snapshot`; see AnySnapshot."""
 
     def __init__(
-        self, connection: sqlite3.Connection, meta: Meta, folder: Path, matrix: Callable[[sqlite3.Connection], Matrix]
+        self,
+        connection: sqlite3.Connection,
+        meta: Meta,
+        folder: Path,
+        searched: Callable[[sqlite3.Connection], Matrix | Signs],
     ) -> None:
         self.meta = meta
         self._connection = connection
         self._folder = folder
-        self._matrix = matrix
+        self._searched = searched
 
     def __len__(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
@@ -52,9 +57,13 @@ class Snapshot:
         return dict(self._connection.execute(sql).fetchall())
 
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
-        """See AnySnapshot.nearest; exact."""
+        """See AnySnapshot.nearest; exact up to signs.EXACT_LIMIT passages, in larger stores a few may be missed."""
         among = None if where is None else self._ids(parse_where(where))
-        return [Hit(*found) for found in self._matrix(self._connection).nearest(vector, k, among)]
+        searched = self._searched(self._connection)
+        if isinstance(searched, Signs):
+            ids = searched.candidates(vector, k, among)
+            searched, among = Matrix(searched.generation, ids, self.vectors(ids.tolist())), None
+        return [Hit(*found) for found in searched.nearest(vector, k, among)]
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
         """See AnySnapshot.matching."""
@@ -90,9 +99,8 @@ class Snapshot:
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
         """See AnySnapshot.vectors."""
-        sql = "SELECT vector FROM vectors WHERE chunk = ?"
-        blobs = [self._connection.execute(sql, (id_,)).fetchone()[0] for id_ in ids]
-        return unpack(blobs, self.meta.encoder.dimension, self._folder).copy()  # torch wants to be able to write
+        found = read_vectors(self._connection, ids, self.meta.encoder.dimension, self._folder)
+        return found.copy()  # torch wants to be able to write
 
     def _ids(self, condition: Sql) -> np.ndarray:
         sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql} ORDER BY chunks.id"

@@ -34,6 +34,7 @@ from r2ag.store.database import (
     transaction,
 )
 from r2ag.store.matrix import Matrix, current_matrix
+from r2ag.store.signs import EXACT_LIMIT, Signs, current_signs
 from r2ag.store.snapshot import Snapshot
 from r2ag.store.writer import Writer
 
@@ -44,8 +45,8 @@ class Store:
     def __init__(self, folder: Path, encoder: Probe) -> None:
         self.folder = folder
         self.encoder = encoder
-        self._matrix = Matrix.empty(encoder.dimension)
-        self._matrix_lock = Lock()
+        self._searched: Matrix | Signs = Matrix.empty(encoder.dimension)
+        self._searched_lock = Lock()
 
     @property
     def name(self) -> str:
@@ -96,7 +97,7 @@ class Store:
         with plain_errors(self.folder), closing(connect(self.folder)) as connection:
             connection.execute("BEGIN")
             meta = read_meta(connection, self.folder)
-            yield Snapshot(connection, meta, self.folder, lambda reader: self._current_matrix(reader, meta.generation))
+            yield Snapshot(connection, meta, self.folder, lambda reader: self._current(reader, meta.generation))
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -144,12 +145,24 @@ class Store:
             writer.connection.execute("VACUUM")
             writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _current_matrix(self, connection: sqlite3.Connection, generation: int) -> Matrix:
-        with self._matrix_lock:
-            matrix = current_matrix(connection, self._matrix, generation, self.folder)
-            if generation > self._matrix.generation:
-                self._matrix = matrix
-            return matrix
+    def _current(self, connection: sqlite3.Connection, generation: int) -> Matrix | Signs:
+        """The vectors to search, or for a large store their signs."""
+        with self._searched_lock:
+            former = self._searched
+            if former.generation == generation:
+                return former
+            (count,) = connection.execute("SELECT count(*) FROM chunks").fetchone()
+            dimension = self.encoder.dimension
+            searched: Matrix | Signs
+            if count > EXACT_LIMIT:
+                signs = former if isinstance(former, Signs) else None
+                searched = current_signs(connection, signs, dimension, generation, self.folder)
+            else:
+                matrix = former if isinstance(former, Matrix) else Matrix.empty(dimension)
+                searched = current_matrix(connection, matrix, generation, self.folder)
+            if generation > former.generation:
+                self._searched = searched
+            return searched
 
 
 def _problem(connection: sqlite3.Connection) -> str | None:

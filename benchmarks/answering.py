@@ -1,0 +1,198 @@
+"""Every step of an answer against what it can be compared with, in one process and by turns.
+
+    python benchmarks/answering.py [--parts former,prompt,prefill,decode,batch,pruned,search] [--runs 5] [--k 10]
+
+former   batch_over_one       R²-Former and features of 16 lists at once, over one list after the other
+prompt   over_tokenising      building a prompt, over the bare tokenizer on its documents' text
+prefill  floor_over_prefill   what the model's bare matrix products take, over the whole prefill (goal .7)
+decode   floor_over_decode    the bare products of one token, over a whole step of generation
+batch    one_over_batch       answers one at a time over 16 at a time (goal 3), and the share of equal ones
+pruned   pruned_over_plain    whole answers, pruned R²AG over plain RAG on the same k documents (goal .6)
+
+The floor of prefill multiplies random input by every weight matrix, and adds attention's operations, halved by
+causality, at the rate that these products reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from turns import by_turns, finish, ratio, spread
+
+from r2ag.answers import Question
+from r2ag.corpus import read_documents
+from r2ag.model import MixedEmbeddings
+from r2ag.pipeline import Pipeline
+from r2ag.reader import Reader
+from r2ag.samples import documents_folder, questions
+
+BATCH = 16
+NEVER = 1  # the token that opens a chat turn: no answer holds it, so that every answer has all its tokens
+DECODED = 16
+
+
+def loaded(k: int) -> tuple[Pipeline, list[Question]]:
+    """The default pipeline, and what it finds for each sample question."""
+    pipeline = Pipeline.from_pretrained()
+    encoder = pipeline.encoder
+    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
+    return pipeline, [pipeline.find(sample.question, k=k) for sample in questions()]
+
+
+def layer_weights(llm: PreTrainedModel) -> list[torch.Tensor]:
+    """Matrices that every token meets: all but embeddings and head."""
+    head = llm.get_output_embeddings()
+    return [m.weight for m in llm.modules() if isinstance(m, nn.Linear) and m is not head]
+
+
+def multiply(weights: list[torch.Tensor], inputs: dict[int, torch.Tensor]) -> None:
+    """The bare products; `inputs` are by width."""
+    for weight in weights:
+        F.linear(inputs[weight.shape[1]], weight)
+
+
+def inputs_for(weights: list[torch.Tensor], tokens: int) -> dict[int, torch.Tensor]:
+    """Random input of each width."""
+    return {width: torch.randn(tokens, width, dtype=weights[0].dtype) for width in {w.shape[1] for w in weights}}
+
+
+def attention_share(llm: PreTrainedModel, weights: list[torch.Tensor], tokens: int) -> float:
+    """Causal attention's operations over those of the weights."""
+    config = llm.config.get_text_config()
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    attention = 4 * (tokens**2 / 2) * config.num_attention_heads * size * config.num_hidden_layers
+    return attention / (2 * tokens * sum(weight.numel() for weight in weights))
+
+
+def prefill(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """At some lengths."""
+    llm, results = reader.model.llm, {}
+    weights = layer_weights(llm)
+    for tokens in (500, 1500):
+        embeddings = llm.get_input_embeddings()(torch.randint(300, 40_000, (1, tokens)))
+        inputs = inputs_for(weights, tokens)
+        times = by_turns(
+            {
+                "prefill": lambda read=embeddings: llm(inputs_embeds=read, use_cache=True, logits_to_keep=1),
+                "floor": lambda given=inputs: multiply(weights, given),
+            },
+            runs,
+        )
+        share = attention_share(llm, weights, tokens)
+        operations = 2 * tokens * sum(weight.numel() for weight in weights)
+        results[str(tokens)] = {
+            "floor_over_prefill": spread(
+                [(1 + share) * f / p for f, p in zip(times["floor"], times["prefill"], strict=True)], 3
+            ),
+            "attention_over_weights": round(share, 3),
+            "gigaflops_of_bare_products": spread([operations / 1e9 / taken for taken in times["floor"]], 0),
+        }
+    return results
+
+
+def decode(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """Steps behind a prompt of some length."""
+    llm, engine = reader.model.llm, reader.engine
+    weights = [*layer_weights(llm), llm.get_output_embeddings().weight]
+    inputs = inputs_for(weights, 1)
+    prompt = llm.get_input_embeddings()(torch.randint(300, 40_000, (1, 300)))
+    mixed = MixedEmbeddings(prompt, torch.ones(1, 300, dtype=torch.long))
+    stop, engine.stop_tokens = engine.stop_tokens, [NEVER]
+    per_step: list[float] = []
+
+    def write() -> None:
+        (made,) = engine.generate(mixed, DECODED)
+        per_step.append(made.decode_ms / 1000 / (DECODED - 1))
+
+    times = by_turns({"decode": write, "floor": lambda: multiply(weights, inputs)}, runs)
+    engine.stop_tokens = stop
+    steps = per_step[-runs:]
+    return {
+        "floor_over_decode": spread([f / d for f, d in zip(times["floor"], steps, strict=True)], 3),
+        "gigabytes_a_second_of_bare_products": spread([_bytes(weights) / 1e9 / t for t in times["floor"]], 1),
+    }
+
+
+def _bytes(weights: list[torch.Tensor]) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in weights)
+
+
+def batch(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """Lists of the first three documents, short ones first, in batches of 16 and one by one."""
+    lists = [question.ranked.reordered([0, 1, 2]) for question in found]
+    lists = sorted(lists, key=lambda ranked: sum(len(d.passage) for d in ranked.documents))[:BATCH]
+    texts: dict[int, list[str]] = {}
+
+    def answers(size: int) -> None:
+        parts = [lists[start : start + size] for start in range(0, len(lists), size)]
+        read = [reading for part in parts for reading in reader.read(part, reader.assess(part), 32)]
+        texts[size] = [reading.generation.text for reading in read]
+
+    times = by_turns({"one": lambda: answers(1), "sixteen": lambda: answers(BATCH)}, max(2, runs // 2), warm=0)
+    equal = [one == other for one, other in zip(texts[1], texts[BATCH], strict=True)]
+    return {"one_over_batch": ratio(times, "one", "sixteen"), "equal": round(sum(equal) / len(equal), 3)}
+
+
+def former(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """Features and R²-Former."""
+    lists = [question.ranked for question in found][:BATCH]
+    times = by_turns(
+        {"batch": lambda: reader.assess(lists), "one by one": lambda: [reader.assess([one]) for one in lists]}, 4 * runs
+    )
+    return {"batch_over_one": ratio(times, "batch", "one by one")}
+
+
+def prompt(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """Prompt building."""
+    (ranked, *_) = [question.ranked for question in found]
+    text = "".join(document.passage for document in ranked.documents)
+    times = by_turns(
+        {
+            "build": lambda: reader.prompt(ranked.question, ranked.documents, 32),
+            "tokenise": lambda: reader.tokenizer(text),
+        },
+        4 * runs,
+    )
+    return {"over_tokenising": ratio(times, "build", "tokenise")}
+
+
+def pruned(pipeline: Pipeline, found: list[Question], runs: int) -> dict[str, object]:
+    """Whole answers, both sides with their own prompt and end."""
+    ratios, read = [], []
+    for turn, question in enumerate(found[: 2 * runs + 1]):
+        given: dict[str, Callable[[], object]] = {
+            "pruned": lambda q=question: pipeline.answer(q, abstain=False),
+            "plain": lambda q=question: pipeline.ask_plain(q),
+        }
+        times = by_turns(given, 1, warm=int(turn == 0))
+        ratios.append(times["pruned"][0] / times["plain"][0])
+        read.append(len(pipeline.assess(question, abstain=False).keep))
+    return {"pruned_over_plain": spread(ratios, 3), "documents_read": spread(read, 1)}
+
+
+PARTS = {"former": former, "prompt": prompt, "prefill": prefill, "decode": decode, "batch": batch}
+
+
+def main() -> None:
+    """Measures the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join([*PARTS, "pruned"]))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--k", type=int, default=10)
+    options = parser.parse_args()
+    pipeline, found = loaded(options.k)
+    results: dict[str, object] = {"threads": torch.get_num_threads(), "dtype": str(pipeline.reader.model.llm.dtype)}
+    with torch.inference_mode():
+        for part in options.parts.split(","):
+            given = pipeline if part == "pruned" else pipeline.reader
+            results[part] = (PARTS | {"pruned": pruned})[part](given, found, options.runs)
+    finish("answering", results, options)
+
+
+if __name__ == "__main__":
+    main()

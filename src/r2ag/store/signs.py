@@ -1,0 +1,128 @@
+"""The vectors of a large store as their signs: an approximate index, 48 bytes a passage where the vectors have 1,536.
+
+The passages whose signs differ least from the question's are candidates, whose vectors are then read from the
+database, so that scores are exact and only a candidate that was missed can be wrong. Nothing is trained: rows come and
+go as they do in a Matrix. A file beside the database keeps the signs for the next process. It is derived and never
+trusted: what it lacks is read, what is gone is dropped, and one that the database contradicts is made anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from r2ag.store.matrix import MissingRows, read_vectors, stored_ids
+
+FILE = "signs.npz"
+EXACT_LIMIT = 200_000  # passages up to which the vectors themselves are searched
+CANDIDATES, CANDIDATES_SHARE = 2000, 500  # at least so many, and one passage in so many
+ROWS_AT_ONCE = 32_768  # a block of words that stays in the processor's cache
+SAVED_SHARE = 20  # the file is written again when one row in so many is not in it
+COMPARED = 64
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Signs of one generation of a store: ids int64, rising, (n,); words uint64, (ceil(dimension / 64), n)."""
+
+    generation: int
+    ids: np.ndarray
+    words: np.ndarray
+
+    @classmethod
+    def empty(cls, dimension: int) -> Signs:
+        """What there is before the first generation."""
+        return cls(-1, np.zeros(0, np.int64), np.zeros((-(-dimension // 64), 0), np.uint64))
+
+    def candidates(self, query: np.ndarray, k: int, among: np.ndarray | None = None) -> np.ndarray:
+        """Ids, rising, among which are most of the k whose vectors have the greatest product with `query`.
+
+        Args:
+            query: shape (dimension,).
+            among: ids to choose from, int64, rising; None chooses from all.
+        """
+        ids = self.ids if among is None else among
+        count = max(CANDIDATES, k * 20, len(ids) // CANDIDATES_SHARE)
+        if len(ids) <= count:
+            return ids
+        differing = self._differing(of_vectors(query[None])[0])
+        if among is not None:
+            differing = differing[np.searchsorted(self.ids, among)]
+        furthest = np.partition(differing, count - 1)[count - 1]
+        nearer = np.flatnonzero(differing < furthest)
+        level = np.flatnonzero(differing == furthest)[: count - len(nearer)]
+        chosen: np.ndarray = ids[np.sort(np.concatenate([nearer, level]))]
+        return chosen
+
+    def _differing(self, query: np.ndarray) -> np.ndarray:
+        """How many signs differ from the query's, (n,)."""
+        counts = np.zeros(len(self.ids), np.uint16)
+        for start in range(0, len(self.ids), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            for words, word in zip(self.words, query, strict=True):
+                counts[part] += np.bitwise_count(words[part] ^ word)
+        return counts
+
+
+def of_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Which numbers are positive, a bit each: (n, dimension) to uint64, (n, ceil(dimension / 64))."""
+    bits = np.packbits(vectors > 0, axis=1)
+    return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
+
+
+def current_signs(
+    connection: sqlite3.Connection, former: Signs | None, dimension: int, generation: int, folder: Path
+) -> Signs:
+    """The signs of the generation that the connection's transaction sees; only vectors that `former` lacks are read.
+
+    Args:
+        former: what this process had; None takes what the file has, and writes the file where that was too little.
+
+    Raises:
+        InputError: a stored vector is damaged.
+    """
+    if former is not None and former.generation == generation:
+        return former
+    ids, missing = stored_ids(connection), MissingRows(connection, dimension, folder)
+    known = former or _load(folder / FILE, ids, missing)
+    rows = missing.joined(ids, known.ids, known.words.T, of_vectors)
+    signs = Signs(generation, ids, np.ascontiguousarray(rows.T))
+    if len(np.setxor1d(ids, known.ids, assume_unique=True)) * SAVED_SHARE > len(ids):
+        _save(folder / FILE, signs)
+    return signs
+
+
+def _load(file: Path, ids: np.ndarray, database: MissingRows) -> Signs:
+    """What the file holds, if the database agrees with some of it; its format has checksums of its own."""
+    empty = Signs.empty(database.dimension)
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            found = Signs(-1, stored["ids"], stored["words"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return empty
+    if found.ids.ndim != 1 or found.words.shape != (len(empty.words), len(found.ids)):
+        return empty
+    return found if _agrees(found, ids, database) else empty
+
+
+def _agrees(found: Signs, ids: np.ndarray, database: MissingRows) -> bool:
+    """Whether vectors have these signs: some from all over, and the newest, which another past would have changed."""
+    common = np.flatnonzero(np.isin(found.ids, ids))
+    compared = np.unique([*common[:: max(len(common) // COMPARED, 1)], *common[-COMPARED:]]).astype(int)
+    vectors = read_vectors(database.connection, found.ids[compared].tolist(), database.dimension, database.folder)
+    return np.array_equal(of_vectors(vectors).T, found.words[:, compared])
+
+
+def _save(file: Path, signs: Signs) -> None:
+    """Replaces the file whole or not at all; where nothing can be written, the next process reads the vectors again."""
+    # One name for all, so that killed processes leave one at most; where two write at once, checksums tell.
+    temporary = file.with_name(f".{file.name}")
+    with suppress(OSError):
+        with temporary.open("wb") as opened:
+            np.savez(opened, ids=signs.ids, words=signs.words)
+        temporary.replace(file)
