@@ -2,9 +2,9 @@
 
     python benchmarks/engines.py --url http://127.0.0.1:8001/v1 --data nq-test.jsonl.gz hotpotqa-test.jsonl.gz
 
-Without --data the sample questions are asked of the sample documents. Prints one JSON object: how many answers are equal
-(goal: 98 %), and for each pair that differs the log-probabilities, as the LLM in this process gives them, of the first
-token in which they do: where these are as near to one another as bfloat16 tells numbers apart, either is right.
+Without --data the sample questions are asked of the sample documents. Prints one JSON object: how many answers are
+equal (goal: 98 %), and for each pair that differs the log-probabilities, as the LLM in this process gives them, of the
+first token in which they do: where these are as near to one another as bfloat16 tells numbers apart, either is right.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -78,10 +79,13 @@ def main() -> None:
         lists = record_lists(pipeline, options.data, options.questions, options.k, options.seed)
     else:
         lists = sample_lists(pipeline, options.k)
-    compared = [compare(here, there, ranked, options.tokens) for ranked in lists]
-    differences = [difference for difference in compared if difference is not None]
-    equal = len(compared) - len(differences)
-    found = {"questions": len(compared), "equal": equal, "share": round(equal / len(compared), 4)}
+    differences, count = [], 0
+    for count, ranked in enumerate(lists, start=1):
+        if difference := compare(here, there, ranked, options.tokens):
+            differences.append(difference)
+        print(f"{count - len(differences)} of {count} are equal", file=sys.stderr, flush=True)
+    equal = count - len(differences)
+    found = {"questions": count, "equal": equal, "share": round(equal / count, 4)}
     print(json.dumps({"engines": found | {"differences": differences}}, indent=2, ensure_ascii=False))
 
 
