@@ -27,7 +27,7 @@ test-integrations: $(INTEGRATIONS) ## the tests with LangChain, LlamaIndex, Hays
 	.venv-integrations/bin/pytest tests/integrations
 
 test-engines: $(INSTALLED) $(ENGINES) ## the tests with a real vLLM, in an environment of its own, on this CPU
-	R2AG_TEST_VLLM=.venv-engines/bin/vllm $(BIN)/pytest tests/engines/test_vllm.py
+	R2AG_TEST_VLLM=.venv-engines/bin/python $(BIN)/pytest tests/engines/test_vllm.py
 
 lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff check

@@ -1,6 +1,6 @@
 """Answers by a real vLLM on this CPU, in Python, at the command line and through the server.
 
-make test-engines installs it and names its command in R2AG_TEST_VLLM; without that all of this is skipped.
+make test-engines installs it and names its Python in R2AG_TEST_VLLM; without that all of this is skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["r2ag"]  # a fixture
 VLLM = os.environ.get("R2AG_TEST_VLLM", "")
 pytestmark = [
     pytest.mark.model,
-    pytest.mark.skipif(not VLLM, reason="R2AG_TEST_VLLM names no vllm command; make test-engines installs one"),
+    pytest.mark.skipif(not VLLM, reason="R2AG_TEST_VLLM names no Python with vLLM; make test-engines installs one"),
 ]
 COFFEE, BRIDGE = "Who invented the paper coffee filter?", "When did the Golden Gate Bridge open?"
 DEADLINE_S = 60.0
@@ -103,10 +103,10 @@ def test_greedy_answers_are_those_of_this_process(here: Pipeline, there: Pipelin
 
 def test_batches_are_answered_as_one_by_one(there: Pipeline) -> None:
     lists = [there.find(question, k=count).ranked for question, count in ((COFFEE, 3), (BRIDGE, 5))]
-    readings = there.reader.read(lists, there.reader.assess(lists), 16)
-    assert "Bentz" in readings[0].generation.text
-    assert "1937" in readings[1].generation.text
-    assert len(there.reader.read(lists, None, 16)) == 2
+    together = there.reader.read(lists, there.reader.assess(lists), 16)
+    alone = [there.reader.read([ranked], there.reader.assess([ranked]), 16)[0] for ranked in lists]
+    assert [reading.generation.text for reading in together] == [reading.generation.text for reading in alone]
+    assert [len(reading.prompt) for reading in together] == [len(reading.prompt) for reading in alone]
 
 
 def test_limits_stops_and_seeds_are_honoured(gateway: Running) -> None:
@@ -180,11 +180,13 @@ def test_the_command_line(r2ag: Command, vllm: VLLMProcess, monkeypatch: pytest.
 
 
 def test_a_client_that_hangs_up_ends_vllms_work(endless: Running, vllm: VLLMProcess) -> None:
-    before = vllm.aborted()
+    before = vllm.finished
     with ask(endless, stream=True, max_tokens=1000) as chunks:
         next(chunks)
-    eventually(lambda: vllm.aborted() > before)
+        assert vllm.running == 1
     eventually(lambda: endless.service.places.taken == 0)
+    eventually(lambda: vllm.running == 0)
+    assert vllm.finished == before
 
 
 def test_an_engine_that_hangs_is_a_504(there: Pipeline, vllm: VLLMProcess) -> None:

@@ -18,11 +18,11 @@ class VLLMProcess:
     """vLLM with the LLM of a folder, on a free port that stays the same.
 
     Args:
-        command: the vllm command.
+        python: of an environment that has vLLM; the CPU wheel's own command looks for a package of another name.
         log: where it writes.
     """
 
-    def __init__(self, command: str, folder: str, log: Path) -> None:
+    def __init__(self, python: str, folder: str, log: Path) -> None:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
@@ -30,7 +30,8 @@ class VLLMProcess:
         self.url = f"{self._root}/v1"
         self._log = log
         options = ["--enable-prompt-embeds", "--enforce-eager", "--max-model-len", "4096", "--dtype", "bfloat16"]
-        self._command = [command, "serve", folder, "--host", "127.0.0.1", "--port", str(port), *options]
+        self._command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--port", str(port)]
+        self._command += ["--host", "127.0.0.1", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -57,11 +58,20 @@ class VLLMProcess:
             self._process.wait()
             self._process = None
 
-    def aborted(self) -> float:
-        """Requests that it gave up because their client left."""
+    @property
+    def running(self) -> float:
+        """Requests that it works on."""
+        return self._figure("num_requests_running")
+
+    @property
+    def finished(self) -> float:
+        """Requests that it answered to their end."""
+        return self._figure("request_success_total")
+
+    def _figure(self, name: str) -> float:
         metrics = httpx.get(f"{self._root}/metrics", timeout=60).text
-        counts = re.findall(r'^vllm:request_success_total\{.*finished_reason="abort".*\} (\S+)$', metrics, re.MULTILINE)
-        return sum(map(float, counts))
+        found = re.findall(rf"^vllm:{name}\{{(.*)\}} (\S+)$", metrics, re.MULTILINE)
+        return sum(float(value) for labels, value in found if '="abort"' not in labels)
 
     def _answers(self) -> bool:
         try:

@@ -136,7 +136,7 @@ class VLLMEngine:
         try:
             stop = _stops_here(row.sampling.stop)
             if not await self._fill(mixed, row, stop):
-                # A stop text at an answer's very beginning ends nothing: there it is the space before the first word.
+                # A line's end at an answer's very beginning ends nothing; the row looks for further ones by itself.
                 row.begin_again()
                 await self._fill(mixed, row, tuple(text for text in stop if text.strip()))
             return row.generation()
@@ -144,7 +144,7 @@ class VLLMEngine:
             self.writing -= 1
 
     async def _fill(self, mixed: MixedEmbeddings, row: Writing, stop: tuple[str, ...]) -> bool:
-        """Takes tokens until the row ends; False where vLLM ended it for a stop text that the row doesn't have."""
+        """Takes tokens until the row ends; False where vLLM ended it for line ends that the row takes for none."""
         request = await asyncio.to_thread(lambda: json.dumps(self.request(mixed, row.sampling, stop)).encode())
         async with self._answering("POST", self.url, request) as response:
             async for choice in _choices(response, self.url):
@@ -155,7 +155,7 @@ class VLLMEngine:
                 if row.has_ended and reason is None:
                     return True  # leaving closes the connection, which ends vLLM's work for it
                 if not row.has_ended and reason is not None:
-                    if isinstance(choice.get("stop_reason"), str):
+                    if row.is_blank and isinstance(choice.get("stop_reason"), str):
                         return False
                     row.end(is_whole=reason == "stop")
         if not row.has_ended:
@@ -217,9 +217,9 @@ async def _choices(response: httpx.Response, url: str) -> AsyncIterator[dict[str
 
 
 def _stops_here(stop: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that vLLM can look for: it takes the space before the first word for a part of the answer, so that one
-    which begins with space and goes on may be found too early. The row looks for all."""
-    return tuple(text for text in stop if text == text.lstrip() or not text.strip())
+    """Those that vLLM can look for, where the row looks for all: to vLLM the space before the first word is a part of the
+    answer, and what begins with space may be found there. Line ends stay, for they share no token with a word."""
+    return tuple(text for text in stop if text == text.lstrip() or not text.strip("\n"))
 
 
 def _alone(mixed: MixedEmbeddings, index: int) -> MixedEmbeddings:

@@ -69,6 +69,11 @@ class Writing:
         """What was written last."""
         return self._ids[-1]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing but space has been written."""
+        return not self._text
+
     def choose(self, logits: Tensor) -> int:
         """The next token, from its logits, (vocabulary,)."""
         if self.sampling.temperature < LEAST_TEMPERATURE:
@@ -103,9 +108,8 @@ class Writing:
         self._hand_on(self._text.rstrip())
 
     def begin_again(self) -> None:
-        """Forgets the tokens taken so far, of which nothing may have been handed on."""
-        assert not self._handed_on
-        self._ids, self._text = [], ""
+        """Forgets the tokens of an answer that is blank."""
+        self._ids = []
 
     def generation(self) -> Generation:
         """The answer, which has ended."""
