@@ -217,8 +217,8 @@ async def _choices(response: httpx.Response, url: str) -> AsyncIterator[dict[str
 
 
 def _stops_here(stop: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that vLLM can look for, where the row looks for all: to vLLM the space before the first word is a part of the
-    answer, and what begins with space may be found there. Line ends stay, for they share no token with a word."""
+    """Those that vLLM can look for, where the row looks for all: to vLLM the space before the first word is a part of
+    the answer, and what begins with space may be found there. Line ends stay, for they share no token with a word."""
     return tuple(text for text in stop if text == text.lstrip() or not text.strip("\n"))
 
 
