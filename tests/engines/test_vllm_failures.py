@@ -73,6 +73,9 @@ PROMPT = MixedEmbeddings(torch.zeros(1, 3, HIDDEN), torch.ones(1, 3, dtype=torch
         (STREAM, "ended in the middle of the answer"),
         (STREAM + b"data: " + TOKEN + b"\n\n", "ended in the middle of the answer"),
         (STREAM + b"data: " + TOKEN + b'\n\ndata: {"error": {"message": "out of memory"}}\n\n', "out of memory"),
+        (STREAM + b"data: " + TOKEN.replace(b"null", b'"abort"') + b"\n\n", "it gave it up"),
+        (STREAM + b'data: {"choices": [{"text": "a", "finish_reason": null}]}\n\n', "did not stream as vLLM does"),
+        (STREAM + b"data: {frob\n\n", "did not stream as vLLM does"),
         (STREAM.replace(b"Connection: close", b"Content-Length: 999") + b"data: " + TOKEN + b"\n\n", "broke off"),
     ],
 )

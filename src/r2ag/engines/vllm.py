@@ -13,10 +13,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import torch
@@ -105,13 +106,8 @@ class VLLMEngine:
             for future in futures:
                 future.cancel()
 
-    def request(
-        self, mixed: MixedEmbeddings, sampling: Sampling, stop: tuple[str, ...] | None = None
-    ) -> dict[str, Any]:
-        """What vLLM is sent. `mixed` is a batch of one; `stop` takes the place of what follows from the sampling.
-
-        What the LLM's own generation_config says of sampling and repetition belongs to no answer here.
-        """
+    def _request(self, mixed: MixedEmbeddings, sampling: Sampling, stop: tuple[str, ...]) -> dict[str, Any]:
+        """What vLLM is sent; what the LLM's own generation_config says of sampling belongs to no answer here."""
         is_greedy = sampling.temperature < LEAST_TEMPERATURE
         return {
             "model": self.model,
@@ -125,7 +121,7 @@ class VLLMEngine:
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
             "seed": sampling.seed,
-            "stop": list(_stops_here(sampling.stop) if stop is None else stop),
+            "stop": stop,
             "stop_token_ids": self.stop_tokens,
             "stream": True,
             "return_token_ids": True,
@@ -145,19 +141,18 @@ class VLLMEngine:
 
     async def _fill(self, mixed: MixedEmbeddings, row: Writing, stop: tuple[str, ...]) -> bool:
         """Takes tokens until the row ends; False where vLLM ended it for line ends that the row takes for none."""
-        request = await asyncio.to_thread(lambda: json.dumps(self.request(mixed, row.sampling, stop)).encode())
+        request = await asyncio.to_thread(lambda: json.dumps(self._request(mixed, row.sampling, stop)).encode())
         async with self._answering("POST", self.url, request) as response:
-            async for choice in _choices(response, self.url):
-                for token in choice["token_ids"]:
+            async for piece in _pieces(response, self.url):
+                for token in piece.tokens:
                     if not row.has_ended:
                         row.take(token)
-                reason = choice.get("finish_reason")
-                if row.has_ended and reason is None:
+                if row.has_ended and not piece.reason:
                     return True  # leaving closes the connection, which ends vLLM's work for it
-                if not row.has_ended and reason is not None:
-                    if row.is_blank and isinstance(choice.get("stop_reason"), str):
+                if piece.reason and not row.has_ended:
+                    if row.is_blank and piece.stopped_at_text:
                         return False
-                    row.end(is_whole=reason == "stop")
+                    row.end(is_whole=piece.reason == "stop")
         if not row.has_ended:
             raise EngineError(f"{self.url} ended in the middle of the answer; see vLLM's own log, and ask again.")
         return True
@@ -203,17 +198,35 @@ class VLLMEngine:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-async def _choices(response: httpx.Response, url: str) -> AsyncIterator[dict[str, Any]]:
-    """What each event of the stream says of the one answer."""
-    async for line in response.aiter_lines():
-        if not line.startswith("data: {"):
-            continue
-        event = json.loads(line[len("data: ") :])
-        if "error" in event:
-            said = " ".join(str(event["error"].get("message", "")).split())[:200]
+@dataclass(frozen=True)
+class _Piece:
+    """What one event of a stream brings: tokens, and why the answer ended, where it has."""
+
+    tokens: list[int]
+    reason: Literal["stop", "length", ""] = ""
+    stopped_at_text: bool = False
+
+    @classmethod
+    def of(cls, event: dict[str, Any], url: str) -> _Piece:
+        """Raises EngineError where vLLM failed, or it is no event of vLLM's."""
+        if "error" in event or event["choices"][0].get("finish_reason") not in (None, "stop", "length"):
+            said = " ".join(str(event.get("error", {}).get("message", "it gave it up")).split())[:200]
             raise EngineError(f"{url} failed in the middle of an answer ({said}); see vLLM's own log, and ask again.")
-        for choice in event["choices"]:
-            yield choice
+        (choice,) = event["choices"]
+        tokens = [int(token) for token in choice["token_ids"]]
+        return cls(tokens, choice.get("finish_reason") or "", isinstance(choice.get("stop_reason"), str))
+
+
+async def _pieces(response: httpx.Response, url: str) -> AsyncIterator[_Piece]:
+    async for line in response.aiter_lines():
+        if line.startswith("data: {"):
+            try:
+                piece = _Piece.of(json.loads(line[len("data: ") :]), url)
+            except EngineError:
+                raise
+            except (ValueError, LookupError, TypeError, AttributeError):
+                raise EngineError(f"{url} did not stream as vLLM does; check the engine's address.") from None
+            yield piece
 
 
 def _stops_here(stop: tuple[str, ...]) -> tuple[str, ...]:
