@@ -89,7 +89,7 @@ def ask(server: Running, question: str = COFFEE, **options: Any) -> Any:
 
 
 def test_greedy_answers_are_those_of_this_process(here: Pipeline, there: Pipeline) -> None:
-    """But where two tokens are as likely as one another in bfloat16."""
+    """But where two tokens are as likely as one another: logits of 16 to 32 are an eighth apart in bfloat16."""
     from benchmarks.engines import compare
 
     asked = [here.find(sample.question).ranked for sample in questions()]
@@ -98,7 +98,7 @@ def test_greedy_answers_are_those_of_this_process(here: Pipeline, there: Pipelin
     assert len(different) <= 1
     for difference in different:
         mine, yours = difference["log_probabilities"]
-        assert abs(mine - yours) < 0.1, difference
+        assert abs(mine - yours) <= 0.13, difference
 
 
 def test_batches_are_answered_as_one_by_one(there: Pipeline) -> None:
