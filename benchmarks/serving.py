@@ -13,7 +13,7 @@ The same through vLLM, beside vLLM asked without us (its cache of prompts off, f
 Each client asks one question after the other and streams its answer; the servers take turns, round after round. Prints
 one JSON object: requests a second, the median and 95th percentile of the seconds to the first piece of text and to the
 end, and the median to the end without finding and assessing documents (`own_p50_s`). `bare` is vLLM with the token ids
-of the same prompts; `own_over_bare` compares its median with each server's own (goal for the one through vLLM: 1.05).
+of the same prompts, for answers of the same length; `own_over_bare` compares its median with each server's own (goal for the one through vLLM: 1.05).
 `batched_over_alone` is the first server's throughput with 8 clients over that with one (goal: 2). With --pid, its
 resident memory after a tenth of the requests and after all.
 """
@@ -143,7 +143,7 @@ def memory(target: Target, pid: int, count: int) -> dict[str, float]:
 
 
 def bare(url: str, tokens: int) -> Target:
-    """vLLM with the token ids of the prompts that our server makes of the sample questions."""
+    """vLLM with the token ids of the prompts that our server makes of the sample questions, and answers as long as its."""
     from r2ag.corpus import read_documents
     from r2ag.pipeline import Pipeline
 
@@ -154,15 +154,9 @@ def bare(url: str, tokens: int) -> Target:
     for sample in questions():
         assessed = pipeline.assess(pipeline.find(sample.question), abstain=False)
         documents = [assessed.found.ranked.documents[index] for index in assessed.keep]
-        requests.append(
-            {
-                "prompt": reader.prompt(sample.question, documents, tokens).ids,
-                "max_tokens": tokens,
-                "temperature": 0,
-                "stop": [stop] if (stop := reader.builder.template.stop) else [],
-                "stop_token_ids": reader.engine.stop_tokens,
-            }
-        )
+        written = pipeline.answer(assessed.found, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
+        prompt = reader.prompt(sample.question, documents, tokens).ids
+        requests.append({"prompt": prompt, "max_tokens": written, "ignore_eos": True, "temperature": 0})
     return Target(url, tuple(requests))
 
 
