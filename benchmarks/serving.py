@@ -5,7 +5,7 @@
 
 The same through vLLM, beside vLLM asked without us (its cache of prompts off, for the questions are few):
 
-    vllm serve DIR --enable-prompt-embeds --no-enable-prefix-caching --port 8001 &
+    vllm serve DIR --enable-prompt-embeds --no-enable-prefix-caching --host 127.0.0.1 --port 8001 &
     r2ag serve --docs src/r2ag/samples/documents --port 8002 --engine vllm --engine-url http://127.0.0.1:8001/v1 &
     python benchmarks/serving.py --servers here=http://127.0.0.1:8000 vllm=http://127.0.0.1:8002 \\
         --bare http://127.0.0.1:8001/v1
@@ -13,7 +13,8 @@ The same through vLLM, beside vLLM asked without us (its cache of prompts off, f
 Each client asks one question after the other and streams its answer; the servers take turns, round after round. Prints
 one JSON object: requests a second, the median and 95th percentile of the seconds to the first piece of text and to the
 end, and the median to the end without finding and assessing documents (`own_p50_s`). `bare` is vLLM with the token ids
-of the same prompts, for answers of the same length; `own_over_bare` compares its median with each server's own (goal for the one through vLLM: 1.05).
+of the same prompts, for answers of the same length; `own_over_bare` compares its median with each server's own (goal
+for the one through vLLM: 1.05).
 `batched_over_alone` is the first server's throughput with 8 clients over that with one (goal: 2). With --pid, its
 resident memory after a tenth of the requests and after all.
 """
@@ -143,7 +144,7 @@ def memory(target: Target, pid: int, count: int) -> dict[str, float]:
 
 
 def bare(url: str, tokens: int) -> Target:
-    """vLLM with the token ids of the prompts that our server makes of the sample questions, and answers as long as its."""
+    """vLLM with the token ids of the prompts that our server makes of the samples, and answers as long as its."""
     from r2ag.corpus import read_documents
     from r2ag.pipeline import Pipeline
 
