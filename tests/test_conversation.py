@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from r2ag.conversation import REWRITE, Exchange, is_sound, needs_more, stand_alone
-from r2ag.engines.transformers import Generation
+from r2ag.engines.base import Generation
 from r2ag.reader import Reader
 from tests.tiny import tiny_adapter, tiny_llm, tiny_tokenizer
 

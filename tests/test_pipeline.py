@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from r2ag.calibration import Calibration
 from r2ag.encoder import FeatureEncoder
-from r2ag.engines.transformers import Generation
+from r2ag.engines.base import Generation
 from r2ag.errors import InputError
 from r2ag.models.lora import save_lora
 from r2ag.pipeline import DEFAULT_K, Pipeline

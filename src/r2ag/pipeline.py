@@ -25,7 +25,7 @@ from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
-from r2ag.reader import Reader, Reading
+from r2ag.reader import Reader, Reading, load_adapted
 from r2ag.templates import plain_template
 from r2ag.types import Answer, Document, RankedList
 
@@ -66,26 +66,25 @@ class Pipeline:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         threshold: float | None = None,
+        engine_url: str | None = None,
     ) -> Pipeline:
         """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
 
         Args:
+            device, dtype: of the LLM in this process.
             threshold: the probability of relevance from which on a document counts; None takes the adapter's.
+            engine_url: a vLLM server that generates, as in http://127.0.0.1:8001/v1; of the LLM, no more than the
+                embedding layer is then loaded. None generates in this process.
 
         Raises:
             InputError: one of them can't be had, or they don't belong together, or the threshold is no probability.
+            EngineError: the engine can't be reached.
         """
-        from r2ag.models import load_llm
-
         loaded = Adapter.from_pretrained(adapter or PRETRAINED).with_threshold(threshold)
         encoder = load_encoder(loaded, retriever, device)
-        model, tokenizer = load_llm(llm or loaded.config.llm.name, dtype=dtype, device=device)
-        loaded.check_llm(model, tokenizer)
-        if loaded.llm_lora is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, str(loaded.llm_lora)).merge_and_unload().eval()
-        return cls(Reader(model, tokenizer, loaded), encoder)
+        if engine_url is not None:
+            return cls(Reader.at_engine(loaded, engine_url, llm), encoder)
+        return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded), encoder)
 
     def add(self, documents: Sequence[Document]) -> None:
         """Encodes documents and holds them for later questions.

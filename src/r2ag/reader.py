@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from r2ag.adapter import Adapter
-from r2ag.engines.transformers import Generation, TransformersEngine
+from r2ag.engines.base import Engine, Generation
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.errors import InputError
 from r2ag.features import list_features
 from r2ag.model import MixedEmbeddings, R2AGModel, embedding_table
@@ -48,17 +50,54 @@ class Reading:
 
 
 class Reader:
-    """An LLM with an adapter: assesses lists and answers from them."""
+    """An LLM with an adapter: assesses lists and answers from them.
 
-    def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, adapter: Adapter) -> None:
+    Args:
+        new_engine: makes what generates, of the tokenizer and the token that ends an answer; with an engine elsewhere,
+            `llm` has but its embedding layer (r2ag.models.load_embedding). None generates with `llm`.
+    """
+
+    def __init__(
+        self,
+        llm: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        adapter: Adapter,
+        new_engine: Callable[[PreTrainedTokenizerFast, int], Engine] | None = None,
+    ) -> None:
         self.adapter = adapter
         self.tokenizer = tokenizer
         self.model = R2AGModel(llm, adapter.former.to(embedding_table(llm).device))
         self.model.eval()
         self.builder = PromptBuilder(tokenizer, adapter.config.template, adapter.config.former.slots)
         self._builders = {adapter.config.template: self.builder}
-        self.engine = TransformersEngine(llm, tokenizer, self.builder.end_of_turn)
-        self.context_window = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+        end_of_turn = self.builder.end_of_turn
+        self.engine: Engine = (
+            new_engine(tokenizer, end_of_turn) if new_engine else TransformersEngine(llm, tokenizer, end_of_turn)
+        )
+        own = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+        self.context_window = min(own, self.engine.context_window or own)
+
+    @classmethod
+    def at_engine(cls, adapter: Adapter, url: str, llm: str | None = None) -> Reader:
+        """A reader whose answers a vLLM server generates; of the LLM it has no more than the embedding layer.
+
+        Args:
+            url: as in http://127.0.0.1:8001/v1.
+            llm: another copy of the adapter's LLM, by folder or hub name.
+
+        Raises:
+            InputError: the LLM can't be had, is not the adapter's, or lacks its LoRA.
+            EngineError: the server can't be reached, or is no vLLM.
+        """
+        from r2ag.engines.vllm import VLLMEngine
+        from r2ag.models import load_embedding
+        from r2ag.models.merged import check_merged
+
+        name = llm or adapter.config.llm.name
+        model, tokenizer = load_embedding(name)
+        adapter.check_llm(model, tokenizer)
+        check_merged(name, adapter.llm_lora)
+        return cls(model, tokenizer, adapter, partial(VLLMEngine, url))
 
     @torch.inference_mode()
     def assess(
@@ -175,3 +214,32 @@ class Reader:
                 raise InputError(
                     f"The question has {len(ranked)} documents and this adapter takes 1 to {limit}; give a smaller k."
                 )
+
+
+def load_adapted(
+    adapter: Adapter,
+    llm: str | None = None,
+    dtype: torch.dtype | Literal["auto"] | None = None,
+    device: str | torch.device | None = None,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """An adapter's LLM with the LoRA that the adapter may have merged into it, and its tokenizer.
+
+    Args:
+        llm: another copy of it, by folder or hub name; one that has the LoRA already keeps it.
+        dtype: "auto" takes that of the LLM's files.
+
+    Raises:
+        InputError: it can't be had, or is not the adapter's.
+    """
+    from r2ag.models import load_llm
+    from r2ag.models.merged import is_merged
+
+    name = llm or adapter.config.llm.name
+    model, tokenizer = load_llm(name, dtype=dtype, device=device)
+    adapter.check_llm(model, tokenizer)
+    if adapter.llm_lora is not None and not is_merged(name, adapter.llm_lora):
+        from peft import PeftModel
+
+        merged: Any = PeftModel.from_pretrained(model, str(adapter.llm_lora)).merge_and_unload()
+        model = merged.eval()
+    return model, tokenizer

@@ -38,19 +38,10 @@ class Endpoint:
         Raises:
             InputError: it is no http or https address, or the key can't be sent.
         """
-        self.url = f"{url.rstrip('/')}/{path}"
+        self.url = address(url, path)
         self.model = model
         self._first_pause = first_pause
-        key = os.environ.get("OPENAI_API_KEY", "")
-        if not (key.isascii() and key.isprintable()):
-            raise InputError("OPENAI_API_KEY holds characters that no key has; set it again.")
-        try:
-            scheme, host = httpx.URL(self.url).scheme, httpx.URL(self.url).host
-        except httpx.InvalidURL:
-            scheme, host = "", ""
-        if scheme not in ("http", "https") or not host:
-            raise InputError(f"{url!r} is no address of a server; give one as in http://localhost:11434/v1.")
-        self._client = httpx.Client(timeout=timeout, headers={"Authorization": f"Bearer {key}"} if key else {})
+        self._client = httpx.Client(timeout=timeout, headers=key_header())
 
     def post(self, request: dict[str, Any]) -> bytes:
         """The body of the answer to a request for the model; what may pass is tried again, after ever longer pauses.
@@ -74,19 +65,49 @@ class Endpoint:
                 if response.status_code == httpx.codes.OK:
                     return body
                 if last or response.status_code not in _PASSING:
-                    raise InputError(self._refusal(response.status_code, body))
+                    raise InputError(refusal(self.url, self.model, response.status_code, body))
                 pause = max(pause, _asked_pause(response))
             time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
         raise AssertionError("The last attempt returns or raises.")
 
-    def _refusal(self, status: int, body: bytes) -> str:
-        advice = {
-            401: "set OPENAI_API_KEY to a key of this server",
-            403: "set OPENAI_API_KEY to a key of this server",
-            404: f"check the address and the model's name, {self.model}",
-        }.get(status, "try again later" if status in _PASSING else f"check the model's name, {self.model}")
-        said = " ".join(_message(body).split())[:200]
-        return f"{self.url} refused with status {status}{f' ({said})' if said else ''}; {advice}."
+
+def address(url: str, path: str) -> str:
+    """Where requests go; `url` ends where `path` follows.
+
+    Raises:
+        InputError: it is no http or https address.
+    """
+    whole = f"{url.rstrip('/')}/{path}"
+    try:
+        given = httpx.URL(whole)
+    except httpx.InvalidURL:
+        given = httpx.URL()
+    if given.scheme not in ("http", "https") or not given.host:
+        raise InputError(f"{url!r} is no address of a server; give one as in http://localhost:11434/v1.")
+    return whole
+
+
+def key_header() -> dict[str, str]:
+    """What OPENAI_API_KEY's key is sent as, where that is set.
+
+    Raises:
+        InputError: it can't be sent.
+    """
+    key = os.environ.get("OPENAI_API_KEY", "")
+    if not (key.isascii() and key.isprintable()):
+        raise InputError("OPENAI_API_KEY holds characters that no key has; set it again.")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def refusal(url: str, model: str, status: int, body: bytes) -> str:
+    """A status that is none of success, in a sentence with advice."""
+    advice = {
+        401: "set OPENAI_API_KEY to a key of this server",
+        403: "set OPENAI_API_KEY to a key of this server",
+        404: f"check the address and the model's name, {model}",
+    }.get(status, "try again later" if status in _PASSING else f"check the model's name, {model}")
+    said = " ".join(_message(body).split())[:200]
+    return f"{url} refused with status {status}{f' ({said})' if said else ''}; {advice}."
 
 
 def _limited_body(response: httpx.Response) -> bytes | None:

@@ -86,6 +86,13 @@ def ask(url: str, **fields: object) -> httpx.Response:
         (["--docs", "{documents}", "--keys", "{weak}"], "too easily guessed"),
         (["--docs", "{documents}", "--keys", "{records}"], "is no key"),
         (["--docs", "{documents}", "--port", "99999"], "--port"),
+        (["--docs", "{documents}", "--engine", "vllm"], "add --engine-url"),
+        (["--docs", "{documents}", "--engine-url", "http://127.0.0.1:9/v1"], "is for --engine vllm"),
+        (["--docs", "{documents}", "--engine", "vllm", "--engine-url", "127.0.0.1"], "is no address of a server"),
+        (
+            ["--docs", "{documents}", "--engine", "vllm", "--engine-url", "http://127.0.0.1:9/v1"],
+            "is vLLM running there",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_said_in_a_sentence(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from r2ag.engines.base import Generation
 from r2ag.engines.batch import Batch
-from r2ag.engines.transformers import Generation, TransformersEngine
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import InputError
 from tests.engines.test_transformers import mixed, random_ids, tiny_engine

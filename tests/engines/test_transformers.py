@@ -5,7 +5,8 @@ import warnings
 import pytest
 import torch
 
-from r2ag.engines.transformers import Generation, TransformersEngine
+from r2ag.engines.base import Generation
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.model import MixedEmbeddings, R2AGModel
 from r2ag.prompting import Prompt
 from tests.tiny import tiny_llm, tiny_tokenizer

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.engines.transformers import Generation
+from r2ag.engines.base import Generation
 from r2ag.prompting import Prompt
 from r2ag.reader import Reader, Reading
 from r2ag.training.own_answers import OwnAnswers

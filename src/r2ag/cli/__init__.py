@@ -27,6 +27,7 @@ from r2ag.cli.data_make import make
 from r2ag.cli.data_mine import mine
 from r2ag.cli.data_stats import stats
 from r2ag.cli.eval import evaluate
+from r2ag.cli.export_llm import export_llm
 from r2ag.cli.index import index
 from r2ag.cli.info import info
 from r2ag.cli.mcp import mcp
@@ -105,7 +106,14 @@ _command(
     serve,
     "r2ag serve --docs notes/",
     "r2ag serve --store my-store --port 8080",
+    "r2ag serve --store my-store --engine vllm --engine-url http://127.0.0.1:8001/v1",
     "r2ag serve --store my-store --host 0.0.0.0 --allow-host r2ag.example.org --keys keys.txt",
+)
+_command(
+    "export-llm",
+    export_llm,
+    "r2ag export-llm --adapter joint --output joint-llm",
+    "r2ag serve --docs notes/ --adapter joint --llm joint-llm --engine vllm --engine-url http://127.0.0.1:8001/v1",
 )
 _command("mcp", mcp, "r2ag mcp --docs notes/", "r2ag mcp --store my-store --finder hybrid")
 _command(

@@ -11,6 +11,7 @@ import typer
 
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
+from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, StoreInstead, Threshold
 from r2ag.cli.output import libraries_to_stderr, note, print_json
 from r2ag.cli.search import FinderName, StoreSearch
@@ -65,6 +66,8 @@ def ask(
     llm: Llm = None,
     retriever: Retriever = None,
     adapter: AdapterName = None,
+    engine: Engine = EngineName.TRANSFORMERS,
+    engine_url: EngineUrl = None,
     compare: Annotated[bool, typer.Option("--compare", help="Put plain RAG's answer beside it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     system: Annotated[
@@ -93,6 +96,7 @@ def ask(
         more = [Path(question), *(more or [])]
         question = None
     _check(question, as_json)
+    served_at = check_engine(engine, engine_url)
     given = StoreSearch(where, finder, reranker, encoder, embeddings_url)
     docs, store, search = _settled(context, docs, store, given)
     fill = open_source(docs, more, store, search)
@@ -100,7 +104,7 @@ def ask(
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
-        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold)
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold, engine_url=served_at)
         pipeline.check_k(k)
         fill(pipeline)
         asking = Asking(pipeline, k, search.where, max_new_tokens, prune, abstain, system)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
 from r2ag.cli.memory import read_into_memory
 from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
 from r2ag.cli.output import libraries_to_stderr, note
@@ -88,6 +89,8 @@ def serve(
     retriever: Retriever = None,
     adapter: AdapterName = None,
     threshold: Threshold = None,
+    engine: Engine = EngineName.TRANSFORMERS,
+    engine_url: EngineUrl = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Answers that are written side by side.")] = 8,
     queue: Annotated[int, typer.Option("--queue", min=0, help="Requests that may wait; more are refused.")] = 32,
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that an answer may take.")] = 120.0,
@@ -104,6 +107,7 @@ def serve(
     from r2ag.server.limits import Limits
     from r2ag.server.run import bind, check_exposure, names_of, run
 
+    served_at = check_engine(engine, engine_url)
     known = load_keys(keys, os.environ)
     check_exposure(host, known)
     limits = Limits(batch=batch, queue=queue, deadline_s=deadline)
@@ -119,7 +123,8 @@ def serve(
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
-        service = open_service(Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold), limits, log_text)
+        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold, engine_url=served_at)
+        service = open_service(pipeline, limits, log_text)
         app = create_app(service, known, names_of(host, allow_host or []))
         url = f"http://{_address(host)}:{listening.getsockname()[1]}"
         note(f"Serving at {url}/v1; the page to ask from is {url}/")

@@ -152,10 +152,13 @@ class Session:
         if not given.answer.documents:
             raise InputError("No documents were found for the last question.")
         explanation = None
-        if given.answer.text:
+        reader = self._asking.pipeline.reader
+        if not reader.engine.has_llm:
+            note("What the anchors did can't be told: vLLM, which writes the answers, says nothing of it.")
+        elif given.answer.text:
             note("Reading the answer again, without one anchor after the other …")
             explanation = self._asking.explain(given.found, given.answer)
-        threshold = self._asking.pipeline.reader.adapter.config.calibration.threshold
+        threshold = reader.adapter.config.calibration.threshold
         print_why(given.answer, explanation, threshold, self._stream)
 
 

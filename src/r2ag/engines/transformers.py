@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
+from r2ag.engines.base import Generation
 from r2ag.model import MixedEmbeddings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
-@dataclass(frozen=True)
-class Generation:
-    """One answer: its text, how many tokens, and how long reading the prompt and writing took (milliseconds).
-
-    `is_whole` is False where the limit of new tokens cut it off.
-    """
-
-    text: str
-    completion_tokens: int
-    prefill_ms: float
-    decode_ms: float
-    is_whole: bool = True
-
-
 class TransformersEngine:
     """Greedy generation with a Hugging Face LLM."""
+
+    context_window: int | None = None
+    has_llm = True
 
     def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, end_of_turn: int) -> None:
         self.llm = llm
@@ -46,12 +35,7 @@ class TransformersEngine:
         on_text: Callable[[str], None] | None = None,
         stop: str = "",
     ) -> list[Generation]:
-        """Answers for a batch of prompts.
-
-        Args:
-            on_text: called with each new piece of text as it comes; for a batch of one.
-            stop: text that ends an answer, and is no part of it, beside the LLM's own end.
-        """
+        """See Engine."""
         clock = _Clock(lambda ids: self._text(ids, stop), on_text)
         started = time.perf_counter()
         ids = self._generate(mixed, max_new_tokens, clock, stop)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
-from r2ag.engines.transformers import Generation
+from r2ag.engines.base import Generation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -69,6 +69,11 @@ class Writing:
         """What was written last."""
         return self._ids[-1]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing but space has been written."""
+        return not self._text
+
     def choose(self, logits: Tensor) -> int:
         """The next token, from its logits, (vocabulary,)."""
         if self.sampling.temperature < LEAST_TEMPERATURE:
@@ -83,16 +88,28 @@ class Writing:
         """Adds a token to the answer, and ends it where that is due."""
         self._first = self._first or time.perf_counter()
         if token in self._stop_tokens:
-            self._end(is_whole=True)
+            self.end(is_whole=True)
             return
         self._ids.append(token)
         text = str(self._tokenizer.decode(self._ids, skip_special_tokens=True)).lstrip()
         stops = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
         self._text = text[: min(stops)] if stops else text
         if stops or len(self._ids) >= self.sampling.max_new_tokens:
-            self._end(is_whole=bool(stops))
+            self.end(is_whole=bool(stops))
         else:
             self._hand_on(self._text[: len(self._text) - self._undecided()].rstrip())
+
+    def end(self, is_whole: bool) -> None:
+        """Ends the answer with what it has; not `is_whole` where something cut it off."""
+        self._is_whole = is_whole
+        self._first = self._first or time.perf_counter()
+        self._ended = time.perf_counter()
+        self.has_ended = True
+        self._hand_on(self._text.rstrip())
+
+    def begin_again(self) -> None:
+        """Forgets the tokens of an answer that is blank."""
+        self._ids = []
 
     def generation(self) -> Generation:
         """The answer, which has ended."""
@@ -122,12 +139,6 @@ class Writing:
             if any(stop.startswith(self._text[-length:]) for stop in self.sampling.stop):
                 return length
         return 0
-
-    def _end(self, is_whole: bool) -> None:
-        self._is_whole = is_whole
-        self._ended = time.perf_counter()
-        self.has_ended = True
-        self._hand_on(self._text.rstrip())
 
     def _hand_on(self, text: str) -> None:
         if len(text) > self._handed_on:

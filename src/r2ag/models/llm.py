@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from r2ag.errors import InputError
 from r2ag.models.loading import loading
@@ -25,11 +25,12 @@ def resolve_llm(name: str) -> str:
 
 
 def load_llm(
-    name: str, dtype: torch.dtype | None = None, device: str | torch.device | None = None
+    name: str, dtype: torch.dtype | Literal["auto"] | None = None, device: str | torch.device | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Loads a decoder-only LLM and its tokenizer by folder or hub name, in evaluation mode.
 
-    Without a `device` it goes to the GPU where there is one; without a `dtype` it gets the one that is fast there.
+    Without a `device` it goes to the GPU where there is one; without a `dtype` it gets the one that is fast there, and
+    with "auto" that of its files.
 
     Raises:
         InputError: the name is unknown, the files are damaged or not safetensors, or R²AG can't drive such a model.
@@ -44,7 +45,7 @@ def load_llm(
         from r2ag.models.cpu import make_fast_on_cpu
 
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        _refuse_unsuitable(config, name)
+        refuse_unsuitable(config, name)
         tokenizer = _fast_tokenizer(source, name)
         model = _load_weights(source, name, dtype or preferred_dtype(device), device)
         make_fast_on_cpu(model)
@@ -83,7 +84,8 @@ def preferred_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _refuse_unsuitable(config: PreTrainedConfig, name: str) -> None:
+def refuse_unsuitable(config: PreTrainedConfig, name: str) -> None:
+    """Raises InputError for LLMs that R²AG can't drive."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
     # Encoders are known by their masked-language-model head; some load as a causal LM but were never trained as one.
@@ -96,7 +98,9 @@ def _refuse_unsuitable(config: PreTrainedConfig, name: str) -> None:
         )
 
 
-def _load_weights(source: str, name: str, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+def _load_weights(
+    source: str, name: str, dtype: torch.dtype | Literal["auto"], device: torch.device
+) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     loaded: Any = AutoModelForCausalLM.from_pretrained(

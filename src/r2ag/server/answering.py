@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from r2ag.answers import Assessed, Question
 from r2ag.attention import Attention, last_token_attention
 from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
+from r2ag.engines.base import Generation, Writer
 from r2ag.engines.writing import Sampling, Writing
-from r2ag.errors import InputError
+from r2ag.errors import EngineError, InputError
 from r2ag.model import MixedEmbeddings
 from r2ag.pipeline import Pipeline
 from r2ag.prompting import Prompt, PromptTemplate, Turn, check_question
@@ -82,14 +83,22 @@ class Answering:
     """Answers questions, several at once.
 
     Args:
+        writer: writes the answers; all else is the thread's.
         deadline_s: seconds from a question to the end of its answer.
     """
 
     def __init__(
-        self, pipeline: Pipeline, thread: ModelThread, places: Places, metrics: Metrics, deadline_s: float
+        self,
+        pipeline: Pipeline,
+        thread: ModelThread,
+        writer: Writer,
+        places: Places,
+        metrics: Metrics,
+        deadline_s: float,
     ) -> None:
         self._pipeline = pipeline
         self._thread = thread
+        self._writer = writer
         self._places = places
         self._metrics = metrics
         self._deadline_s = deadline_s
@@ -122,7 +131,14 @@ class Answering:
             task.cancel()
 
     async def attend(self, asked: Asked) -> Attended:
-        """Where the LLM looks as it begins its answer; it costs reading the prompt, and raises what `answer` raises."""
+        """Where the LLM looks as it begins its answer; it costs reading the prompt, and raises what `answer` raises.
+
+        With an engine elsewhere that can't be known, and is refused.
+        """
+        if not self._pipeline.reader.engine.has_llm:
+            raise ApiError(
+                400, "Where an answer looked can't be known here: vLLM, which writes the answers, tells none."
+            )
         check_question(asked.question)
         self._pipeline.check_k(asked.k)
         with self._places.one():
@@ -160,7 +176,7 @@ class Answering:
             engine.stop_tokens,
             post,
         )
-        generation = await asyncio.wrap_future(self._thread.write(prepared.mixed, row))
+        generation = await self._write(prepared.mixed, row)
         answer = _with_usage(self._pipeline.finish(prepared.assessed, Reading(generation, prepared.prompt)), spent)
         return self._noted(Answered(answer, answer.text, generation.is_whole))
 
@@ -180,9 +196,16 @@ class Answering:
             return follow_up.settled(""), Counter()
         sampling = Sampling(NEW_TOKENS, stop=(REWRITE.stop,))
         row = Writing(sampling, reader.engine.tokenizer, reader.engine.stop_tokens)
-        written = await asyncio.wrap_future(self._thread.write(mixed, row))
+        written = await self._write(mixed, row)
         spent = Counter(prompt_tokens=mixed.mask.shape[-1], completion_tokens=written.completion_tokens)
         return follow_up.settled(written.text), spent
+
+    async def _write(self, mixed: MixedEmbeddings, row: Writing) -> Generation:
+        try:
+            return await asyncio.wrap_future(self._writer.write(mixed, row))
+        except EngineError as error:  # it names machines that are for nobody else to know
+            logger.error("The engine failed.", extra={"fields": {"reason": str(error)}})
+            raise _as_api_error(error) from None
 
     def _prepare(self, question: str, asked: Asked) -> _Prepared:
         """Finds, assesses and builds the prompt; on the models' thread."""
@@ -239,3 +262,13 @@ class Answering:
 
 def _with_usage(answer: Answer, further: Counter[str]) -> Answer:
     return replace(answer, usage={kind: count + further[kind] for kind, count in answer.usage.items()})
+
+
+def _as_api_error(error: EngineError) -> ApiError:
+    if error.timed_out:
+        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
+    return ApiError(
+        502,
+        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
+        code="engine_failed",
+    )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
+from r2ag.engines.base import Generation
 from r2ag.engines.batch import Batch
-from r2ag.engines.transformers import Generation
 from r2ag.engines.writing import Writing
 from r2ag.model import MixedEmbeddings
 
@@ -44,10 +44,11 @@ class ModelThread:
     whoever waits for a token waits for no more than that.
 
     Args:
+        batch: None where no answers are written here.
         size: answers that are written side by side; more wait for a place.
     """
 
-    def __init__(self, batch: Batch, size: int) -> None:
+    def __init__(self, batch: Batch | None, size: int) -> None:
         self._batch = batch
         self._size = size
         self._jobs: deque[_Job] = deque()
@@ -87,12 +88,17 @@ class ModelThread:
         return job.future
 
     def write(self, mixed: MixedEmbeddings, row: Writing) -> Future[Generation]:
-        """Has an answer written; its pieces are handed on from the thread. `mixed` is a batch of one."""
+        """See r2ag.engines.base.Writer."""
         wanted = _Wanted(mixed, row, Future())
         with self._changed:
             self._waiting.append(wanted)
             self._changed.notify()
         return wanted.future
+
+    @property
+    def _own_batch(self) -> Batch:
+        assert self._batch is not None, "answers are written elsewhere"
+        return self._batch
 
     def _work(self) -> None:
         while True:
@@ -113,7 +119,7 @@ class ModelThread:
     def _join(self, joining: _Wanted) -> None:
         self._writing.append(joining)  # before its first piece is handed on: who has one is counted
         try:
-            self._batch.join(joining.mixed, joining.row)
+            self._own_batch.join(joining.mixed, joining.row)
         except Exception as error:
             logger.exception("A prompt could not be read.")
             self._writing.remove(joining)
@@ -122,7 +128,7 @@ class ModelThread:
     def _step(self) -> None:
         self._forget([wanted for wanted in self._writing if wanted.future.cancelled()])
         try:
-            self._batch.step()
+            self._own_batch.step()
         except Exception as error:
             logger.exception("The answers that were being written are lost.")
             lost = list(self._writing)
@@ -134,7 +140,7 @@ class ModelThread:
             _settle(wanted.future, wanted.row.generation())
 
     def _forget(self, gone: list[_Wanted]) -> None:
-        self._batch.drop([wanted.row for wanted in gone])
+        self._own_batch.drop([wanted.row for wanted in gone])
         self._writing = [wanted for wanted in self._writing if wanted not in gone]
 
 

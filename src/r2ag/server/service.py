@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r2ag.encoder import FeatureEncoder, TextEncoder
+from r2ag.engines.base import Writer
 from r2ag.engines.batch import Batch
+from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, Asked
@@ -30,7 +32,8 @@ from r2ag.types import Answer, Document
 
 @dataclass(frozen=True)
 class Service:
-    """The server's parts; `library` is None where the documents are held in memory."""
+    """The server's parts; `library` is None where the documents are held in memory, `elsewhere` where the LLM is in
+    this process."""
 
     pipeline: Pipeline
     thread: ModelThread
@@ -40,6 +43,7 @@ class Service:
     limits: Limits
     metrics: Metrics
     log_text: bool
+    elsewhere: VLLMEngine | None
 
     @classmethod
     def of(
@@ -62,7 +66,10 @@ class Service:
             InputError: the LLM can't write several answers side by side.
         """
         limits, metrics = limits or Limits(), Metrics()
-        thread = ModelThread(Batch(pipeline.reader.model.llm), limits.batch)
+        engine = pipeline.reader.engine
+        batch = Batch(pipeline.reader.model.llm) if engine.has_llm else None
+        thread = ModelThread(batch, limits.batch)
+        elsewhere = engine if isinstance(engine, VLLMEngine) else None
         places = Places(limits.places, limits.retry_after_s)
         library = None
         if store is not None:
@@ -70,9 +77,10 @@ class Service:
             queued = QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
             library = Library(store, queued, uploads or uploads_folder(store))
         metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
-        metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: thread.writing)
-        answering = Answering(pipeline, thread, places, metrics, limits.deadline_s)
-        return cls(pipeline, thread, places, answering, library, limits, metrics, log_text)
+        writer: Writer = elsewhere or thread
+        metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: writer.writing)
+        answering = Answering(pipeline, thread, writer, places, metrics, limits.deadline_s)
+        return cls(pipeline, thread, places, answering, library, limits, metrics, log_text, elsewhere)
 
     def start(self) -> None:
         """Begins to work."""
@@ -154,6 +162,7 @@ class Service:
             shortened=answer.shortened,
             timings_ms={name: round(ms, 2) for name, ms in answer.timings_ms.items()},
             models=dict(answer.models),
+            has_attention=self.elsewhere is None,
         )
 
     def _answer_documents(self, answer: Answer, are_given: bool) -> list[AnswerDocument]:

@@ -55,7 +55,7 @@ export class ExchangeView {
     const { answer, facts, attention } = this.exchange;
     if (!facts.documents.length) return;
     this.why.append(element("p", { class: "sentence" }, sentence(facts)), evidence(facts, answer), element("p", { class: "meaning" }, MEANING));
-    if (facts.abstained) return;
+    if (facts.abstained || facts.has_attention === false) return;
     if (attention) this.why.append(attentionMaps(attention));
     else this.why.append(button("Where the answer looked", (event) => this.attend(event.target), { class: "quiet" }));
   }

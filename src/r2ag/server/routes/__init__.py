@@ -18,6 +18,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         421: "The server does not go by that name.",
         429: "The server is busy; Retry-After says when to try again.",
         500: "The server failed.",
+        502: "The engine that writes the answers failed.",
         503: "The server can't answer now.",
         504: "The answer took too long.",
     }.items()

@@ -171,6 +171,7 @@ class AnswerFacts(BaseModel):
     shortened: int
     timings_ms: dict[str, float]
     models: dict[str, str]
+    has_attention: bool = Field(description="Whether POST /r2ag/attention can say where the answer looked.")
 
 
 def answer_document(scored: ScoredDocument, id_: str, source: str) -> AnswerDocument:

@@ -1,0 +1,41 @@
+"""`r2ag export-llm`: the LLM of a jointly trained adapter, for engines that read folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from r2ag.cli.folders import check_output, replaced
+from r2ag.cli.options import Llm
+from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.errors import InputError
+
+
+def export_llm(
+    adapter: Annotated[
+        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the LLM is written.", show_default=False)],
+    llm: Llm = None,
+) -> None:
+    """Write the LLM of a jointly trained adapter (r2ag train --lora) with its LoRA merged, for vLLM.
+
+    The folder holds safetensors and the tokenizer, in the dtype of the LLM's own files. vLLM serves it, and r2ag ask
+    and r2ag serve take it as --llm.
+    """
+    with libraries_to_stderr() as stdout:
+        from r2ag.adapter import Adapter
+        from r2ag.models.merged import NOTE, save_merged
+        from r2ag.reader import load_adapted
+
+        folder = check_output(output, NOTE)
+        loaded = Adapter.from_pretrained(adapter)
+        if loaded.llm_lora is None:
+            raise InputError(f"The adapter {adapter} left its LLM as it was; let vLLM serve {loaded.config.llm.name}.")
+        note("Loading the LLM …")
+        model, tokenizer = load_adapted(loaded, llm, dtype="auto", device="cpu")
+        with replaced(folder) as new:
+            save_merged(model, tokenizer, loaded.llm_lora, new)
+        print_facts([("LLM", loaded.config.llm.name), ("adapter", adapter), ("written", folder)], stdout)
