@@ -116,8 +116,8 @@ def test_links_lead_somewhere() -> None:
     """Their anchors are checked by make docs."""
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", source(page), flags=re.DOTALL | re.MULTILINE)
-        targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text) + re.findall(r"^\[[^\]]+\]: (?!https?:)(\S+)", text, re.M)
-        for target in targets:
+        targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
+        for target in [*targets, *re.findall(r"^\[[^\]]+\]: (?!https?:)(\S+)", text, flags=re.MULTILINE)]:
             assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
         for name in re.findall(r"\]\[([^\]]+)\]", text):
             assert f"\n[{name}]: " in text, f"{page}: nothing says where [{name}] leads"
