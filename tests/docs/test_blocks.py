@@ -69,13 +69,13 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 
 
-def check_mcp_settings(block: Block) -> None:
-    for server in json.loads(block.text)["mcpServers"].values():
+def check_json(block: Block) -> None:
+    for server in json.loads(block.text).get("mcpServers", {}).values():
         check_r2ag([server["command"], *server["args"]])
 
 
 LANGUAGES: dict[str, Callable[[Block], object]] = {
-    "json": check_mcp_settings,
+    "json": check_json,
     "python": lambda block: compile(block.text, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT),
     "sh": lambda block: commands([block]),
     "text": lambda block: block.text,  # pictures, and transcripts: test_transcripts.py
