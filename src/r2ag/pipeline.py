@@ -71,7 +71,8 @@ class Pipeline:
         """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
 
         Args:
-            device, dtype: of the LLM in this process.
+            device: of the encoder, and of the LLM in this process.
+            dtype: of the LLM in this process.
             threshold: the probability of relevance from which on a document counts; None takes the adapter's.
             engine_url: a vLLM server that generates, as in http://127.0.0.1:8001/v1; of the LLM, no more than the
                 embedding layer is then loaded. None generates in this process.

@@ -31,8 +31,10 @@ from r2ag.types import Answer, Document
 class R2AGModels:
     """Names of the models, which components that are given the same object share; loaded when they are first needed.
 
-    Args:
-        adapter, llm, retriever: as Pipeline.from_pretrained takes them; None is the shipped adapter, and what it names.
+    Attributes:
+        adapter: as Pipeline.from_pretrained takes it; None is the shipped one.
+        llm: None is the one that the adapter names.
+        retriever: the same.
     """
 
     adapter: str | None = None

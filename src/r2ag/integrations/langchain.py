@@ -42,7 +42,7 @@ class R2AGRetriever(BaseRetriever):
     Each document's metadata has `source`, `title`, `section` and `place`, the calibrated `relevance_probability` and
     the `features` behind it.
 
-    Args:
+    Attributes:
         k: how many documents to find; None is the pipeline's default.
 
     Raises:
@@ -67,7 +67,7 @@ class R2AGCompressor(BaseDocumentCompressor):
     It is a reranker whose scores mean the same for every question: metadata gets `relevance_probability` and
     `features`. Pass documents in their retriever's order, which features depend on.
 
-    Args:
+    Attributes:
         threshold: the least probability of a document that is kept; None keeps all.
         top_n: how many are kept at most; None keeps all.
 
@@ -99,7 +99,7 @@ class R2AGChatModel(BaseChatModel):
     Messages before it make a follow-up stand alone, and a system message goes before the instruction. An answer's
     `response_metadata["r2ag"]` is what `r2ag ask --json` prints. Where nothing relevant was found, the answer says so.
 
-    Args:
+    Attributes:
         k: how many documents to take; None is the pipeline's default, and of a call's own documents all.
 
     Raises:

@@ -52,7 +52,7 @@ class R2AGPostprocessor(BaseNodePostprocessor):
     The probability is each node's new score; its metadata gets it too, as `relevance_probability`, and the `features`
     behind it, which no LLM or encoder is shown. Pass nodes in their retriever's order, which features depend on.
 
-    Args:
+    Attributes:
         cutoff: the least probability of a node that is kept; None keeps all.
         top_n: how many are kept at most; None keeps all.
 
@@ -89,7 +89,7 @@ class R2AGLLM(LLM):
     `raw` is what `r2ag ask --json` prints. To answer from an index's nodes take R2AGQueryEngine: the prompts that other
     query engines build hold the documents as text, which leaves R²AG none to describe.
 
-    Args:
+    Attributes:
         k: how many documents to take; None is the pipeline's default.
 
     Raises:
