@@ -18,8 +18,9 @@ demo: $(INSTALLED) ## answers on the sample documents, R²AG beside plain RAG
 		$(BIN)/r2ag ask "$$question" --docs "$$samples" --k 5 --compare || exit; \
 	done
 
+# A file is one process's, and a process computes with one thread: two of them are quicker than one with all cores.
 test: $(INSTALLED) ## the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-integrations: .venv-integrations/.installed ## the tests with LangChain, LlamaIndex, Haystack and MCP, in an environment of their own
 	.venv-integrations/bin/pytest tests/integrations
