@@ -64,13 +64,15 @@ def test_probability_is_the_sigmoid():
     [
         ([0.1, 0.2, 0.7, 0.9], [False, False, True, True], 0.45),
         ([0.9, 0.1, 0.2, 0.7], [True, False, False, True], 0.45),
-        ([0.2, 0.4, 0.6, 0.8], [True, False, True, True], 0.5),
+        # One in three would be turned away for the sake of one without.
+        ([0.2, 0.4, 0.6, 0.8], [True, False, True, True], 0.0),
         ([0.8, 0.9, 0.1, 0.2], [False, False, True, True], 0.0),
-        # Keeping all would be right nine times in eleven, but never where it matters.
-        ([0.6] * 8 + [0.4] * 2 + [0.5], [True] * 10 + [False], 0.55),
+        # One in twenty may be, and two may not.
+        ([0.3] + [0.7] * 19 + [0.5], [True] * 20 + [False], 0.6),
+        ([0.3] * 2 + [0.7] * 18 + [0.1, 0.5], [True] * 20 + [False] * 2, 0.2),
     ],
 )
-def test_the_threshold_has_the_best_balanced_accuracy(best, answerable, threshold):
+def test_the_threshold_turns_away_one_in_twenty_and_of_the_others_what_it_can(best, answerable, threshold):
     assert choose_threshold(best, answerable) == pytest.approx(threshold)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TURNED_AWAY = 0.05  # of the lists with a relevant document, by the threshold
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -62,20 +64,24 @@ def fit_platt(logits: Sequence[float], relevant: Sequence[bool], steps: int = 10
 
 
 def choose_threshold(best_probability: Sequence[float], answerable: Sequence[bool]) -> float:
-    """The threshold on a list's highest probability that best tells lists with a relevant document from those without.
+    """The threshold on a list's highest probability below which nothing relevant is taken to be there.
+
+    To be told that nothing was found, where something is, costs people more than an answer with weak documents beside
+    it, whose probabilities they see. So one in twenty lists with a relevant document may be turned away, and within
+    that as many as can be of those without.
 
     Args:
         best_probability: the highest probability of each list.
         answerable: whether the list holds a relevant document.
 
     Returns:
-        The threshold with the greatest balanced accuracy, halfway between two observed probabilities.
+        The highest threshold that turns away no more, halfway between two observed probabilities; a half where
+        there are not both kinds of lists.
     """
     scores, labels = np.asarray(best_probability, dtype=np.float64), np.asarray(answerable, dtype=bool)
     if labels.all() or not labels.any():
         return 0.5
     observed = np.unique(scores)
     candidates = np.concatenate([[0.0], (observed[1:] + observed[:-1]) / 2])
-    kept = scores[None, :] >= candidates[:, None]
-    balanced = kept[:, labels].mean(axis=1) + (~kept[:, ~labels]).mean(axis=1)
-    return float(candidates[int(balanced.argmax())])
+    turned_away = (scores[labels][None, :] < candidates[:, None]).mean(axis=1)
+    return float(candidates[turned_away <= TURNED_AWAY].max())
