@@ -8,7 +8,7 @@ runs=runs/default
     --data "$DATA/nq-20-train.jsonl.gz:2" "$DATA/hotpotqa-train.jsonl.gz" "$DATA/musique-train.jsonl.gz:2" \
     "$DATA/2wiki-train.jsonl.gz" "$DATA/nq-20-recon-train.jsonl.gz:0.2" \
     --encoder-lora "$runs/encoder" --output "$runs/adapter" \
-    --prompt few-shot-plain --relevance-direction --gold-relevance 1 --slots 2 \
+    --prompt few-shot-plain --relevance-direction --gold-relevance 0.5 --freeze-relevance --without-relevant 0.5 --slots 2 \
     --documents 1-8 --max-prompt-tokens 800 --batch-size 2 --epochs 0.5 --seed 0
 .venv/bin/r2ag choose \
     --data "$DATA/nq-20-train.jsonl.gz" "$DATA/hotpotqa-train.jsonl.gz" "$DATA/musique-train.jsonl.gz" \

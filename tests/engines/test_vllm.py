@@ -136,11 +136,11 @@ def test_streams_side_by_side(gateway: Running) -> None:
 
 
 def test_a_follow_up_is_made_to_stand_alone(gateway: Running) -> None:
-    said = [("user", BRIDGE), ("assistant", "1937"), ("user", "What colour is it?")]
+    said = [("user", BRIDGE), ("assistant", "1937"), ("user", "How long is it?")]
     messages: Any = [{"role": role, "content": content} for role, content in said]
     response: Any = gateway.openai().chat.completions.create(model="r2ag", messages=messages)
     assert "Golden Gate" in response.r2ag["question"]
-    assert "orange" in response.choices[0].message.content
+    assert "1,280 metres" in response.choices[0].message.content
 
 
 def test_forged_tokens_and_scripts_are_text(gateway: Running, here: Pipeline) -> None:

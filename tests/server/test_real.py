@@ -45,10 +45,10 @@ def test_streams_side_by_side_and_a_follow_up(client: OpenAI) -> None:
     messages = [
         {"role": "user", "content": BRIDGE},
         {"role": "assistant", "content": bridge},
-        {"role": "user", "content": "What colour is it?"},
+        {"role": "user", "content": "How long is it?"},
     ]
     response = client.chat.completions.create(model="r2ag", messages=messages, max_tokens=16)  # type: ignore[arg-type]
-    assert "orange" in str(response.choices[0].message.content)
+    assert "1,280 metres" in str(response.choices[0].message.content)
     assert "Golden Gate" in response.r2ag["question"]  # type: ignore[attr-defined]
 
 
