@@ -25,5 +25,6 @@ def plot_losses(log: Path, picture: Path) -> None:
             axes.plot(*zip(*points, strict=True), label=label, marker="o" if name == "eval_loss" else None)
     axes.set_xlabel("step")
     axes.set_ylabel("loss (nats)")
-    axes.legend()
+    if axes.lines:
+        figure.legend(loc="outside upper center", ncols=len(CURVES))
     figure.savefig(picture, dpi=150)
