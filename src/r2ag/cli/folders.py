@@ -1,10 +1,10 @@
-"""Folders that commands write: checked before the work starts, put in place whole when it is done."""
+"""What commands read and write: checked before the work starts; folders are put in place whole when it is done."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,19 @@ def check_output(folder: Path, marker: str) -> Path:
     if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
         raise InputError(f"Nothing can be written to {ancestor}; name another folder for --output.")
     return target
+
+
+def check_folder(folder: Path) -> None:
+    """Raises InputError where results can't be put beside those that the folder may hold."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder for --output.")
+
+
+def check_files(files: Iterable[Path], options: str) -> None:
+    """Raises InputError where a file is not there, before any model is loaded; `options` name the files."""
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"There is no file {file}; check {options}.")
 
 
 @contextmanager
