@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from r2ag.answers import Assessed, Question
 from r2ag.attention import Attention, last_token_attention
@@ -56,6 +57,11 @@ class Answered:
     answer: Answer
     text: str
     is_whole: bool
+
+    @property
+    def finish_reason(self) -> Literal["stop", "length"]:
+        """Why it ended, as OpenAI says it."""
+        return "stop" if self.is_whole else "length"
 
 
 @dataclass(frozen=True)
