@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2ag import streaming
+from r2ag.adapted import PRETRAINED, load_adapted, load_encoder
 from r2ag.adapter import Adapter
 from r2ag.answers import Answers, Assessed, Question
 from r2ag.calibration import keep_relevant
@@ -25,7 +26,7 @@ from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
-from r2ag.reader import Reader, Reading, load_adapted
+from r2ag.reader import Reader, Reading
 from r2ag.templates import plain_template
 from r2ag.types import Answer, Document, RankedList
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from r2ag.retrieval import Finder, Found
     from r2ag.store import AnyStore
 
-PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 64
 
@@ -296,11 +296,3 @@ class Pipeline:
     def _own_vectors(self, found: Found) -> np.ndarray | None:
         """A finder's vectors, if this pipeline's encoder made them."""
         return found.vectors if found.encoder is not None and self._probe.same_as(found.encoder) else None
-
-
-def load_encoder(adapter: Adapter, retriever: str | None = None, device: object = None) -> FeatureEncoder:
-    """The adapter's own feature encoder, checked; `retriever` names another copy of it."""
-    name = retriever or adapter.config.encoder.name
-    encoder = FeatureEncoder.from_pretrained(name, adapter.encoder_lora, None if device is None else str(device))
-    adapter.check_encoder(encoder)
-    return encoder

@@ -87,7 +87,7 @@ def _check_labels(half: Sequence[Record], file: Path) -> None:
 
 
 def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
-    from r2ag.pipeline import load_encoder
+    from r2ag.adapted import load_encoder
     from r2ag.records.vectors import describe_records
     from r2ag.training.calibrate import calibrate as fit
     from r2ag.training.lists import DescribedRecord
