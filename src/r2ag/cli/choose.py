@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from r2ag.cli.folders import check_files, check_output
+from r2ag.cli.folders import check_files, check_folder, check_output
 from r2ag.cli.options import GivenAdapter, Limit, ListsAtOnce, MaxNewTokens, MoreFiles, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 
@@ -51,6 +51,8 @@ def choose(
     files = [*data, *(more or [])]
     check_files(files, "--data")
     folder = check_output(output, "model.safetensors")
+    if answers is not None:
+        check_folder(answers, "--answers")
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}

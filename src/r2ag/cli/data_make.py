@@ -72,14 +72,14 @@ def make(
         passages = read_passages(paths, encoder)
         made, records = _made(passages, _writer(llm, endpoint), output, limit, seed)
         if not records:
-            _log(output).unlink()
+            _log(output).unlink(missing_ok=True)
             raise InputError(
                 f"None of the {len(made)} questions from {paths[0]} passed the checks ({_reasons(made)}); take a "
                 "larger --llm, or more documents."
             )
         finished = with_distractors(records, passages, encoder, count, seed)
         write(finished, output)
-        _log(output).unlink()
+        _log(output).unlink(missing_ok=True)
         left_out = _reasons(made) or "nothing"
         print_facts([*facts(finished), ("left out", left_out), ("written", output)], stdout)
 

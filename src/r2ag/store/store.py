@@ -78,13 +78,14 @@ class Store:
         """
         folder = Path(folder)
         _refuse_file(folder)
+        probe = Probe.of(encoder)  # a server's may not answer, and nothing is made then
         if not (folder / DATABASE).is_file():
             _make_folder(folder)
         with _lock(folder), plain_errors(folder), closing(connect_to_write(folder)) as connection:
             if not has_tables(connection):
-                create_tables(connection, Probe.of(encoder))
+                create_tables(connection, probe)
             store = cls(folder, read_meta(connection, folder).encoder)
-        store.check_encoder(encoder)
+        store.check_encoder(probe)
         return store
 
     def check_encoder(self, encoder: TextEncoder | Probe) -> None:
@@ -201,7 +202,11 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _refuse_file(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+    except OSError as error:  # too long a name, or folders that may not be entered
+        raise InputError(f"{folder} can't be used ({error.strerror}); name another folder for --store.") from None
+    if is_file:
         raise InputError(f"{folder} is a file; --store names a folder.")
 
 
