@@ -170,6 +170,13 @@ def test_a_server_that_is_not_there_leaves_nothing_behind(
     assert not any(tmp_path.iterdir())
 
 
+def test_keys_that_cannot_be_read(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    serve = ["serve", "--docs", tiny.documents, "--keys"]
+    for name, words in (("missing", "(No such file or directory)"), ("binary", "(it is no text in UTF-8)")):
+        assert f"The keys in {tmp_path / name} can't be read {words}" in r2ag.refused(*serve, tmp_path / name)
+
+
 def test_names_that_no_system_takes(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
     name = tmp_path / ("x" * 5000)
     adapter = ["--adapter", tiny.adapter]
