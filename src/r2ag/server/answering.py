@@ -22,7 +22,7 @@ from r2ag.pipeline import Pipeline
 from r2ag.prompting import Prompt, PromptTemplate, Turn, check_question
 from r2ag.reader import Assessment, Reading
 from r2ag.retrieval import Found
-from r2ag.server.errors import ApiError
+from r2ag.server.errors import ApiError, engine_error
 from r2ag.server.log import current_request
 from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
@@ -220,7 +220,7 @@ class Answering:
             return await asyncio.wrap_future(self._writer.write(mixed, row))
         except EngineError as error:  # it names machines that are for nobody else to know
             logger.error("The engine failed.", extra={"fields": {"reason": str(error)}})
-            raise _as_api_error(error) from None
+            raise engine_error(error) from None
 
     async def _search(self, question: str, asked: Asked) -> _Searched | None:
         """What the finder finds; None where there is none to ask."""
@@ -296,13 +296,3 @@ def _for_the_log_alone() -> Iterator[None]:
 
 def _with_usage(answer: Answer, further: Counter[str]) -> Answer:
     return replace(answer, usage={kind: count + further[kind] for kind, count in answer.usage.items()})
-
-
-def _as_api_error(error: EngineError) -> ApiError:
-    if error.timed_out:
-        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
-    return ApiError(
-        502,
-        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
-        code="engine_failed",
-    )
