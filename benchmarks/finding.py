@@ -25,11 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from r2ag.adapted import PRETRAINED, load_encoder
 from r2ag.adapter import Adapter
 from r2ag.encoder import FeatureEncoder
 from r2ag.evaluation.intervals import mean_interval, paired_interval
 from r2ag.evaluation.ranking import RankingScores, score_rankings
-from r2ag.pipeline import PRETRAINED, load_encoder
 from r2ag.records.files import read_records
 from r2ag.records.formats.beir import OpenRetrieval, Question, is_beir, read_beir
 from r2ag.records.formats.order import by_hash

@@ -52,8 +52,8 @@ class Million:
 
 def real_vectors(files: list[Path], cache: Path) -> tuple[np.ndarray, np.ndarray]:
     """Passages' and questions' vectors, by the default adapter's encoder."""
+    from r2ag.adapted import PRETRAINED, load_encoder
     from r2ag.adapter import Adapter
-    from r2ag.pipeline import PRETRAINED, load_encoder
     from r2ag.records import read_records
     from r2ag.records.vectors import describe_records
 

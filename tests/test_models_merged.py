@@ -9,11 +9,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from r2ag.adapted import load_adapted
 from r2ag.adapter import Adapter
 from r2ag.errors import InputError
 from r2ag.models import load_llm
 from r2ag.models.merged import check_merged, is_merged
-from r2ag.reader import Reader, load_adapted
+from r2ag.reader import Reader
 from tests.cli.conftest import Command, Tiny, r2ag, tiny
 
 __all__ = ["r2ag", "tiny"]  # fixtures

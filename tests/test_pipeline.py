@@ -2,27 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from transformers import PreTrainedModel
 
 from r2ag.calibration import Calibration
-from r2ag.encoder import FeatureEncoder
 from r2ag.engines.base import Generation
 from r2ag.errors import InputError
-from r2ag.models.lora import save_lora
 from r2ag.pipeline import DEFAULT_K, Pipeline
 from r2ag.prompting import Turn
 from r2ag.reader import Reader, Reading
-from r2ag.retrieval import BM25Finder, DenseFinder
-from r2ag.store import Store, StoredFile
 from r2ag.types import Answer, Document
-from tests.hashing import HashingEncoder
-from tests.tiny import some_documents, tiny_adapter, tiny_encoder, tiny_encoder_folder, tiny_llm, tiny_tokenizer
+from tests.tiny import some_documents, tiny_adapter, tiny_encoder, tiny_llm, tiny_tokenizer
 
 QUESTION = "Which bridge is the oldest?"
 CHAT = ("bytes", "chatml")
@@ -111,76 +103,6 @@ def test_documents_held_are_found_by_similarity():
 def test_k_takes_the_first_of_the_own_documents(pipeline):
     answer = pipeline.ask(QUESTION, some_documents(6), k=2, max_new_tokens=8)
     assert answer.documents == pipeline.ask(QUESTION, some_documents(2), max_new_tokens=8).documents
-
-
-# Stores and other finders
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    store = Store.create(tmp_path_factory.mktemp("store") / "store", tiny_encoder())
-    with store.writing() as writer, writer.batch():
-        for number, document in enumerate(some_documents(7)):
-            file = StoredFile(f"{number}.md", "digest", 1, 0.0, {"number": number})
-            writer.put(file, [document], tiny_encoder().encode_documents([document]))
-    return store
-
-
-def test_a_store_gives_what_the_same_documents_held_give(store, monkeypatch):
-    held, stored = new_pipeline(), new_pipeline()
-    held.add(some_documents(7))
-    expected = held.ask(QUESTION, k=4, max_new_tokens=8)
-    stored.use(store)
-    monkeypatch.setattr(stored.encoder, "encode_documents", lambda documents: pytest.fail("encoded again"))
-    answer = stored.ask(QUESTION, k=4, max_new_tokens=8)
-    assert [d.document.text for d in answer.documents] == [d.document.text for d in expected.documents]
-    assert [d.document.source for d in answer.documents] != [d.document.source for d in expected.documents]
-    assert probabilities(answer) == pytest.approx(probabilities(expected), abs=1e-5)
-    assert answer.text == expected.text
-    assert stored.ask_plain(stored.find(QUESTION, k=4), 8) == held.ask_plain(held.find(QUESTION, k=4), 8)
-
-
-def test_the_pipelines_encoder_describes_what_another_finder_found(tmp_path):
-    pipeline, other = new_pipeline(), HashingEncoder()
-    store = Store.create(tmp_path / "store", other)
-    documents = some_documents(5)
-    with store.writing() as writer, writer.batch():
-        writer.put(StoredFile("a.md", "digest", 1, 0.0, {}), documents, other.encode_documents(documents))
-    with pytest.raises(InputError, match="holds vectors of the encoder hashing"):
-        pipeline.use(store)
-    pipeline.use(DenseFinder(store, other))
-    ranked = pipeline.find(QUESTION, k=3).ranked
-    expected = DenseFinder(store, other).find(QUESTION, 3).documents
-    assert ranked.documents == expected
-    assert ranked.document_vectors == pytest.approx(pipeline.encoder.encode_documents(expected), abs=1e-6)
-
-
-def test_a_condition_narrows_the_store(store):
-    pipeline = new_pipeline()
-    pipeline.use(store)
-    answer = pipeline.ask(QUESTION, where="number in (2, 4)", max_new_tokens=1)
-    assert {document.document.source for document in answer.documents} == {"2.md", "4.md"}
-    with pytest.raises(InputError, match="--where"):
-        pipeline.ask(QUESTION, where="number")
-
-
-def test_where_nothing_is_found_the_answer_says_so(store):
-    pipeline = new_pipeline()
-    pipeline.use(BM25Finder(store))
-    for answer in (pipeline.ask("?!"), pipeline.ask(QUESTION, where="number > 99", abstain=False)):
-        assert (answer.abstained, answer.text, answer.documents, answer.citations) == (True, "", (), ())
-        assert answer.models == pipeline.ask(QUESTION, max_new_tokens=1).models
-        assert answer.timings_ms.keys() == pipeline.ask(QUESTION, max_new_tokens=1).timings_ms.keys()
-    assert pipeline.ask_plain(pipeline.find("?!")) == ""
-
-
-def test_a_pipeline_with_a_store_holds_nothing_and_one_without_knows_no_condition(pipeline, store):
-    with pytest.raises(InputError, match="give the pipeline one"):
-        pipeline.find(QUESTION, some_documents(1), where="number = 1")
-    other = new_pipeline()
-    other.use(store)
-    with pytest.raises(InputError, match="add the documents there"):
-        other.add(some_documents(1))
 
 
 @pytest.mark.parametrize(
@@ -342,60 +264,3 @@ def test_streamed_pieces_make_the_text_and_then_the_answer_comes(pipeline):
         assert "".join(pieces) == answer.text == expected.text
         assert answer.documents == expected.documents
     assert len(pieces) > 3
-
-
-# Loading
-
-
-@pytest.fixture
-def saved(tmp_path) -> Path:
-    """An adapter with LoRAs of both models, and the models' folders beside it."""
-    from peft import LoraConfig, get_peft_model
-
-    tokenizer = tiny_tokenizer(*CHAT)
-    tokenizer.save_pretrained(tmp_path / "llm")
-    tiny_llm(vocabulary=len(tokenizer)).save_pretrained(tmp_path / "llm")
-    encoder = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(tmp_path / "encoder")), device="cpu")
-    encoder.model.add_adapter(LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False))
-    save_lora(encoder.model.transformers_model, tmp_path / "tuned", encoder.name)
-    llm = tiny_llm(vocabulary=len(tokenizer))
-    adapter = tiny_adapter(llm, tokenizer, encoder=encoder, llm_name=str(tmp_path / "llm"))
-    adapter.attach_encoder_lora(tmp_path / "tuned")
-    adapter = adapter.with_calibration(Calibration(threshold=0.0))
-    lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
-    adapter.save_pretrained(tmp_path / "adapter", get_peft_model(llm, lora))
-    return tmp_path
-
-
-def loaded(folder: Path, **options: Any) -> Pipeline:
-    return Pipeline.from_pretrained(folder / "adapter", device="cpu", dtype=torch.float32, **options)
-
-
-@torch.no_grad()
-def test_a_pipeline_is_loaded_with_both_fine_tunings(saved):
-    from peft import PeftModel
-
-    pipeline = loaded(saved)
-    llm = pipeline.reader.model.llm
-    assert isinstance(llm, PreTrainedModel)
-    ids = torch.arange(3, 20)[None]
-    plain = tiny_llm(vocabulary=len(pipeline.reader.tokenizer))
-    assert not torch.allclose(llm(ids).logits, plain(ids).logits, atol=1e-2)
-    expected = PeftModel.from_pretrained(plain, str(saved / "adapter" / "lora")).eval()(ids).logits
-    torch.testing.assert_close(llm(ids).logits, expected, atol=1e-4, rtol=1e-4)
-    tuned = FeatureEncoder.from_pretrained(str(saved / "encoder"), saved / "tuned", device="cpu")
-    assert np.array_equal(pipeline.encoder.encode_queries([QUESTION]), tuned.encode_queries([QUESTION]))
-    answer = pipeline.ask(QUESTION, some_documents(3), max_new_tokens=4)
-    assert answer.models["adapter"] == "adapter"
-    assert answer.text
-
-
-def test_models_that_do_not_belong_to_the_adapter_are_refused(saved):
-    other = tiny_llm("qwen2", vocabulary=len(tiny_tokenizer(*CHAT)))
-    other.save_pretrained(saved / "qwen2")
-    tiny_tokenizer(*CHAT).save_pretrained(saved / "qwen2")
-    with pytest.raises(InputError, match="The adapter belongs to"):
-        loaded(saved, llm=str(saved / "qwen2"))
-    tiny_encoder_folder(saved / "dot", similarity="dot")
-    with pytest.raises(InputError, match="gives other vectors"):
-        loaded(saved, retriever=str(saved / "dot"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 PROBE_ROWS = 64
-# Measured in tests/test_adapter.py: a re-quantised copy of the default LLM keeps its rows' median cosine far above the
+# Measured in tests/test_identity.py: a re-quantised copy of the default LLM keeps its rows' median cosine far above the
 # first bound, and another model's is near 0.
 LEAST_ROW_SIMILARITY = 0.9
 SAME_ROW_SIMILARITY = 0.999

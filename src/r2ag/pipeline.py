@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2ag import streaming
+from r2ag.adapted import PRETRAINED, load_adapted, load_encoder
 from r2ag.adapter import Adapter
 from r2ag.answers import Answers, Assessed, Question
 from r2ag.calibration import keep_relevant
@@ -25,7 +26,8 @@ from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
 from r2ag.prompting import Turn, check_question
-from r2ag.reader import Reader, Reading, load_adapted
+from r2ag.reader import Reader, Reading
+from r2ag.retrieval.held import HeldDocuments
 from r2ag.templates import plain_template
 from r2ag.types import Answer, Document, RankedList
 
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from r2ag.retrieval import Finder, Found
     from r2ag.store import AnyStore
 
-PRETRAINED = Path(__file__).parent / "pretrained" / "smollm2-135m-instruct"
 DEFAULT_K = 5
 DEFAULT_NEW_TOKENS = 64
 
@@ -51,8 +52,7 @@ class Pipeline:
     def __init__(self, reader: Reader, encoder: FeatureEncoder) -> None:
         self.reader = reader
         self.encoder = encoder
-        self.documents: tuple[Document, ...] = ()
-        self.vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
+        self.held = HeldDocuments(encoder)
         self.finder: Finder | None = None
         self._answers = Answers(reader.adapter, encoder.name)
         self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
@@ -96,8 +96,7 @@ class Pipeline:
         if self.finder is not None:
             raise InputError("This pipeline asks a store or a finder; add the documents there.")
         with self._turn:
-            self.vectors = np.concatenate([self.vectors, self.encoder.encode_documents(documents)])
-            self.documents += tuple(documents)
+            self.held.add(documents)
 
     def use(self, source: AnyStore | Finder) -> None:
         """Answers later questions from a store, by its vectors, or from whatever a finder finds.
@@ -127,7 +126,7 @@ class Pipeline:
         check_question(question)
         if where is not None and (documents is not None or self.finder is None):
             raise InputError("Only a store knows `where`; give the pipeline one, or leave it out.")
-        self.check_k(k)
+        count = self.check_k(k)
         if documents is not None:
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
@@ -135,14 +134,27 @@ class Pipeline:
                 raise InputError(f"There are {len(vectors)} vectors for {len(documents)} documents; give one for each.")
         with self._turn:
             started = time.perf_counter()
-            ranked = self._ranked(question, documents, vectors, k, where)
+            if documents is not None:
+                ranked = self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
+            elif self.finder is not None:
+                ranked = self._described(question, self.finder.find(question, count, where))
+            else:
+                ranked = self.held.nearest(question, count)
             return Question(ranked, (time.perf_counter() - started) * 1000)
 
-    def check_k(self, k: int | None) -> None:
-        """Raises InputError where the adapter takes no k documents."""
+    def describe(self, question: str, found: Found, search_ms: float) -> Question:
+        """The list for a question, of what a finder found in so many milliseconds; the second half of `find`."""
+        with self._turn:
+            started = time.perf_counter()
+            ranked = self._described(question, found)
+            return Question(ranked, search_ms + (time.perf_counter() - started) * 1000)
+
+    def check_k(self, k: int | None) -> int:
+        """How many documents to take; raises InputError where the adapter takes no k documents."""
         limit = self.reader.adapter.config.former.max_documents
         if k is not None and not 1 <= k <= limit:
             raise InputError(f"k is {k}; this adapter takes 1 to {limit} documents.")
+        return k or min(DEFAULT_K, limit)
 
     def ask(
         self,
@@ -265,29 +277,8 @@ class Pipeline:
         """
         return await streaming.answer_async(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
 
-    def _ranked(
-        self,
-        question: str,
-        documents: Sequence[Document] | None,
-        vectors: np.ndarray | None,
-        k: int | None,
-        where: str | None,
-    ) -> RankedList:
-        if documents is not None:
-            return self.encoder.describe(question, documents[:k], None if vectors is None else vectors[:k])
-        count = k or min(DEFAULT_K, self.reader.adapter.config.former.max_documents)
-        if self.finder is None:
-            return self._nearest(question, count)
-        found = self.finder.find(question, count, where)
+    def _described(self, question: str, found: Found) -> RankedList:
         return self.encoder.describe(question, found.documents, self._own_vectors(found))
-
-    def _nearest(self, question: str, k: int) -> RankedList:
-        if not self.documents:
-            raise InputError("There are no documents to answer from; add some first.")
-        query = self.encoder.encode_queries([question])[0]
-        scores = self.vectors @ query
-        nearest = np.argsort(-scores, kind="stable")[:k].tolist()
-        return RankedList(question, tuple(self.documents[i] for i in nearest), query, self.vectors[nearest])
 
     @cached_property
     def _probe(self) -> Probe:
@@ -296,11 +287,3 @@ class Pipeline:
     def _own_vectors(self, found: Found) -> np.ndarray | None:
         """A finder's vectors, if this pipeline's encoder made them."""
         return found.vectors if found.encoder is not None and self._probe.same_as(found.encoder) else None
-
-
-def load_encoder(adapter: Adapter, retriever: str | None = None, device: object = None) -> FeatureEncoder:
-    """The adapter's own feature encoder, checked; `retriever` names another copy of it."""
-    name = retriever or adapter.config.encoder.name
-    encoder = FeatureEncoder.from_pretrained(name, adapter.encoder_lora, None if device is None else str(device))
-    adapter.check_encoder(encoder)
-    return encoder

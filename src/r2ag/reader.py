@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -214,32 +214,3 @@ class Reader:
                 raise InputError(
                     f"The question has {len(ranked)} documents and this adapter takes 1 to {limit}; give a smaller k."
                 )
-
-
-def load_adapted(
-    adapter: Adapter,
-    llm: str | None = None,
-    dtype: torch.dtype | Literal["auto"] | None = None,
-    device: str | torch.device | None = None,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """An adapter's LLM with the LoRA that the adapter may have merged into it, and its tokenizer.
-
-    Args:
-        llm: another copy of it, by folder or hub name; one that has the LoRA already keeps it.
-        dtype: "auto" takes that of the LLM's files.
-
-    Raises:
-        InputError: it can't be had, or is not the adapter's.
-    """
-    from r2ag.models import load_llm
-    from r2ag.models.merged import is_merged
-
-    name = llm or adapter.config.llm.name
-    model, tokenizer = load_llm(name, dtype=dtype, device=device)
-    adapter.check_llm(model, tokenizer)
-    if adapter.llm_lora is not None and not is_merged(name, adapter.llm_lora):
-        from peft import PeftModel
-
-        merged: Any = PeftModel.from_pretrained(model, str(adapter.llm_lora)).merge_and_unload()
-        model = merged.eval()
-    return model, tokenizer

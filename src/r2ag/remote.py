@@ -57,8 +57,7 @@ class Endpoint:
                     body = _limited_body(response)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 if last or isinstance(error, httpx.UnsupportedProtocol):
-                    reason = str(error) or type(error).__name__
-                    raise InputError(f"{self.url} can't be reached ({reason}); check the address.") from error
+                    raise InputError(f"{self.url} can't be reached ({reason(error)}); check the address.") from error
             else:
                 if body is None:
                     raise InputError(f"{self.url} answered with more than {MAX_RESPONSE_BYTES:,} bytes; check it.")
@@ -97,6 +96,11 @@ def key_header() -> dict[str, str]:
     if not (key.isascii() and key.isprintable()):
         raise InputError("OPENAI_API_KEY holds characters that no key has; set it again.")
     return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def reason(error: Exception) -> str:
+    """What a client's error says; some say nothing but their name."""
+    return str(error) or type(error).__name__
 
 
 def refusal(url: str, model: str, status: int, body: bytes) -> str:

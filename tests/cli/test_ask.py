@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from r2ag.adapted import PRETRAINED
 from r2ag.cli.answers import NOTHING_FOUND
-from r2ag.pipeline import PRETRAINED
 from r2ag.samples import documents_folder
 from tests.cli.conftest import Command, Tiny
 from tests.corpus.conftest import pdf

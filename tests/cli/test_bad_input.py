@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,72 @@ def test_an_output_folder_with_other_things_is_left_alone(
     assert "--output" in r2ag.refused(command, *options, "--output", tmp_path)
     assert "--output" in r2ag.refused(command, *options, "--output", precious)
     assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--output"],
+        ["train-encoder", "--output"],
+        ["calibrate", "--adapter", "ADAPTER", "--output"],
+        ["choose", "--adapter", "ADAPTER", "--output"],
+        ["choose", "--adapter", "ADAPTER", "--output", "new", "--answers"],
+        ["eval", "--adapter", "ADAPTER", "--output"],
+        ["study", "calibration", "--adapter", "ADAPTER", "--output"],
+    ],
+    ids=" ".join,
+)
+def test_places_where_nothing_can_be_written(
+    r2ag: Command, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    command = [str(tiny.adapter) if argument == "ADAPTER" else argument for argument in arguments]
+    for place in ("file/sub", *(["/proc/nothing/new"] if sys.platform == "linux" else [])):
+        sentence = r2ag.refused(*command, place, "--data", tiny.records)
+        assert sentence.startswith("r2ag: Nothing can be written to ")
+        assert sentence.endswith(f"name another folder for {arguments[-1]}.")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_server_that_is_not_there_leaves_nothing_behind(
+    r2ag: Command, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("r2ag.remote.LONGEST_PAUSE_SECONDS", 0.01)
+    nobody = "http://127.0.0.1:1/v1"
+    for arguments in (
+        ["index", tiny.documents, "--store", "store", "--encoder", "m", "--embeddings-url", nobody],
+        ["data", "make", "--docs", tiny.documents, "--output", "o.jsonl", "--endpoint", nobody, "--llm", "m"],
+        ["ask", "Which bridge?", "--docs", tiny.documents, "--engine", "vllm", "--engine-url", nobody],
+    ):
+        if arguments[0] == "data":
+            arguments += ["--retriever", tiny.encoder]
+        elif arguments[0] == "ask":
+            arguments += ["--adapter", tiny.adapter]
+        assert "127.0.0.1:1/v1" in r2ag.refused(*arguments)
+    assert not any(tmp_path.iterdir())
+
+
+def test_keys_that_cannot_be_read(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    serve = ["serve", "--docs", tiny.documents, "--keys"]
+    for name, words in (("missing", "(No such file or directory)"), ("binary", "(it is no text in UTF-8)")):
+        assert f"The keys in {tmp_path / name} can't be read {words}" in r2ag.refused(*serve, tmp_path / name)
+
+
+def test_names_that_no_system_takes(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    name = tmp_path / ("x" * 5000)
+    adapter = ["--adapter", tiny.adapter]
+    for arguments in (
+        ["ask", "Which bridge?", "--store", name, *adapter],
+        ["index", tiny.documents, "--store", name, *adapter],
+        ["train", "--data", tiny.records, "--output", name],
+        ["eval", "--data", tiny.records, "--output", name, *adapter],
+        ["data", "convert", tiny.records, "--output", f"{name}.jsonl"],
+        ["report", name],
+    ):
+        assert "can't be used (File name too long)" in r2ag.refused(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_info_tells_of_an_adapter(r2ag: Command, tiny: Tiny) -> None:
 
 
 def test_info_without_an_adapter(r2ag: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.pipeline.PRETRAINED", Path("nowhere"))
+    monkeypatch.setattr("r2ag.adapted.PRETRAINED", Path("nowhere"))
     assert "none came with this installation" in " ".join(r2ag("info").out.split())
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from r2ag.records import read_records
-from tests.chat_server import chat_server
+from tests.api_server import chat_server
 from tests.cli.conftest import TOPICS, Command, Tiny, write_records
 
 
@@ -58,10 +59,10 @@ def test_an_interrupted_run_goes_on(r2ag: Command, tiny: Tiny, output: Path, mon
         arguments = ["data", "make", "--docs", tiny.documents, *options]
         answered = server.respond
 
-        def stop_at_the_tenth(message: str) -> str:
-            if len(server.requests) == 10:
-                server.answers = [(400, b"")]
-            return answered(message)
+        def stop_at_the_tenth(request: dict[str, Any]) -> dict[str, Any]:
+            if len(server.requests) == 9:
+                server.answers = [(400, {}, b"")]  # of the next one
+            return answered(request)
 
         server.respond = stop_at_the_tenth
         assert "status 400" in r2ag("data", "make", "--docs", tiny.documents, *options).err

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from rich.cells import cell_len
 
+from r2ag.adapted import PRETRAINED
 from r2ag.cli.why import in_times, print_why
 from r2ag.explain import Explanation
-from r2ag.pipeline import PRETRAINED, Pipeline
+from r2ag.pipeline import Pipeline
 from r2ag.samples import documents_folder
 from r2ag.types import Answer, Document, ScoredDocument
 from tests.cli.conftest import Command, Outcome, Tiny

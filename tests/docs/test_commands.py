@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chat_server import chat_server
+from tests.api_server import chat_server
 from tests.cli.conftest import Command as Runner
 from tests.cli.conftest import Tiny, r2ag
 from tests.cli.test_data_own import about_topics

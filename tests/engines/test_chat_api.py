@@ -6,7 +6,7 @@ import pytest
 
 from r2ag.engines.chat_api import ChatAPI, Completion
 from r2ag.errors import InputError
-from tests.chat_server import Server, chat_server
+from tests.api_server import Server, chat_server
 
 
 @pytest.fixture
@@ -37,24 +37,24 @@ def test_the_key_is_the_environments(server: Server, monkeypatch: pytest.MonkeyP
 
 
 def test_what_may_pass_is_tried_again(server: Server) -> None:
-    server.answers = [(503, b"")] * 2
+    server.answers = [(503, {}, b"")] * 2
     assert ChatAPI(server.url, "some-model", first_pause=0.01).complete("ab", 7).text == "ba"
 
 
 def test_no_words_are_an_empty_text(server: Server) -> None:
-    server.answers = [(200, b'{"choices": [{"message": {"content": null}}]}')]
+    server.answers = [(200, {}, b'{"choices": [{"message": {"content": null}}]}')]
     assert ChatAPI(server.url, "some-model").complete("x", 7) == Completion("")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}'])
 def test_answers_that_are_none(server: Server, body: bytes) -> None:
-    server.answers = [(200, body)]
+    server.answers = [(200, {}, body)]
     with pytest.raises(InputError, match="did not answer with a message"):
         ChatAPI(server.url, "some-model").complete("x", 7)
 
 
 def test_refusals_are_told(server: Server) -> None:
-    server.answers = [(404, b'{"error": {"message": "no such model"}}')]
+    server.answers = [(404, {}, b'{"error": {"message": "no such model"}}')]
     with pytest.raises(InputError, match=r"status 404 \(no such model\); check the address and the model's name"):
         ChatAPI(server.url, "some-model").complete("x", 7)
     with pytest.raises(InputError, match="is no address of a server"):

@@ -73,7 +73,7 @@ def endless(there: Pipeline, vllm: VLLMProcess) -> Iterator[Running]:
     template = replace(adapter.config.template, stop="")
     changed = Adapter(replace(adapter.config, template=template), adapter.former, adapter.probes, adapter.folder)
     pipeline = Pipeline(Reader.at_engine(changed, vllm.url), there.encoder)
-    pipeline.documents, pipeline.vectors = there.documents, there.vectors
+    pipeline.held = there.held
     with running(Service.of(pipeline, limits=Limits(deadline_s=600))) as server:
         yield server
 

@@ -11,7 +11,7 @@ from r2ag.prompting import PromptTemplate
 from r2ag.records.make import ANSWERING, ASKING, Made, QuestionMaker, as_records, make_questions
 from r2ag.records.writer import LocalWriter, RemoteWriter
 from r2ag.types import Document
-from tests.chat_server import chat_server
+from tests.api_server import chat_server
 from tests.tiny import tiny_llm, tiny_tokenizer
 
 PASSAGE = Document("It fell in 1802, and Anna Meyer built it again.", "The old bridge")

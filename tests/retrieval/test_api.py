@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -17,63 +14,16 @@ from r2ag.retrieval import DenseFinder
 from r2ag.retrieval.api import TEXTS_A_REQUEST, EmbeddingsAPI
 from r2ag.store import Store
 from r2ag.types import Document
+from tests.api_server import SILENCE, Server, api_server, vectors_of
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
-
-
-class Server(ThreadingHTTPServer):
-    """Answers with a HashingEncoder's vectors, times three; `answers` are given first, each (status, headers, body)."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.encoder = HashingEncoder()
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.release = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.append(request | {"path": self.path})
-        self.server.keys.append(self.headers.get("authorization"))
-        status, headers, body = self.server.answers.pop(0) if self.server.answers else (200, {}, self._vectors(request))
-        if status == 0:
-            self.server.release.wait(10)
-            return
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _vectors(self, request: dict[str, Any]) -> bytes:
-        vectors = 3 * self.server.encoder.encode_queries(request["input"])
-        data = [{"index": index, "embedding": vector.tolist()} for index, vector in enumerate(vectors)]
-        return json.dumps({"data": data[::-1]}).encode()  # the order is in the indices
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with api_server(vectors_of(HashingEncoder())) as server:
         yield server
-        server.release.set()
-        server.shutdown()
-        thread.join()
 
 
 def encoder(server: Server, **options: Any) -> EmbeddingsAPI:
@@ -173,7 +123,7 @@ def test_an_endless_answer(server, monkeypatch):
 
 
 def test_a_server_that_is_slow_or_gone(server):
-    server.answers = [(0, {}, b"")] * 4
+    server.answers = [(SILENCE, {}, b"")] * 4
     with pytest.raises(InputError, match="can't be reached"):
         encoder(server, timeout=0.1).encode_queries(["x"])
     assert len(server.requests) == 4
@@ -193,6 +143,6 @@ def test_a_store_of_a_servers_vectors(server, tmp_path):
     put(store, servers_encoder, "a.md", "The river runs.", "Bees dance.")  # type: ignore[arg-type]
     found = DenseFinder(Store.open(tmp_path / "store"), servers_encoder).find("the river runs.", 1)
     assert found.documents[0].text == "The river runs."
-    server.encoder = HashingEncoder("another model")
+    server.respond = vectors_of(HashingEncoder("another model"))
     with pytest.raises(InputError, match="holds vectors of the encoder some-model"):
         DenseFinder(store, encoder(server))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from r2ag.store import AnyStore, StoredFile
+from r2ag.store import AnyStore, Store, StoredFile
 from r2ag.store.conditions import Value
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
@@ -19,6 +19,14 @@ TOPICS = ("bridge", "river", "mason", "town")
 @pytest.fixture
 def encoder() -> HashingEncoder:
     return HashingEncoder()
+
+
+@pytest.fixture
+def store(tmp_path: Path, encoder: HashingEncoder) -> Store:
+    store = Store.create(tmp_path / "store", encoder)
+    put(store, encoder, "bridges", "The bridge was built in 1471.", "Bridges fall.", title="Bridges")
+    put(store, encoder, "rivers", "The river runs.", section="Water", place="page 3")
+    return store
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Nothing here loads torch; the commands import what they need when they run, so t
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
@@ -42,6 +43,8 @@ from r2ag.errors import InputError
 from r2ag.studies import STUDIES
 
 FAILED, UNUSABLE, STOPPED = 1, 2, 130
+# Why the system refuses a path, whatever is done with it.
+_NO_PLACE = frozenset((errno.EACCES, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS))
 _PACKAGE = Path(__file__).parents[1]
 _UsageError = typer.BadParameter.__mro__[1]
 
@@ -231,6 +234,9 @@ def _report(error: Exception) -> int:
         return UNUSABLE
     if isinstance(error, _UsageError):
         _say(f"r2ag: {_usage(error)}")
+        return UNUSABLE
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _NO_PLACE:
+        _say(f"r2ag: {error.filename} can't be used ({error.strerror}); name another file or folder.")
         return UNUSABLE
     reason = next(iter(str(error).strip().splitlines()), "")
     described = f"{type(error).__name__}: {reason}" if reason else type(error).__name__

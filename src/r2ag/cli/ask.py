@@ -12,9 +12,20 @@ import typer
 from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
 from r2ag.cli.documents import print_documents
 from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, StoreInstead, Threshold
+from r2ag.cli.options import (
+    AdapterName,
+    AsJson,
+    EmbeddingsUrl,
+    EncoderName,
+    Llm,
+    MaxNewTokens,
+    MorePaths,
+    Retriever,
+    StoreInstead,
+    Threshold,
+)
 from r2ag.cli.output import libraries_to_stderr, note, print_json
-from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.search import FinderChoice, FinderName, Reranker, StoreSearch
 from r2ag.cli.settings import is_typed
 from r2ag.cli.source import open_source
 from r2ag.errors import InputError
@@ -36,7 +47,7 @@ def ask(
             show_default=False,
         ),
     ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    more: MorePaths = None,
     store: StoreInstead = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Documents to take: the nearest to the question.")] = 5,
     where: Annotated[
@@ -49,18 +60,8 @@ def ask(
             show_default="all",
         ),
     ] = None,
-    finder: Annotated[
-        FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
-    ] = FinderName.DENSE,
-    reranker: Annotated[
-        str | None,
-        typer.Option(
-            "--reranker",
-            metavar="MODEL",
-            help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
-            show_default="none",
-        ),
-    ] = None,
+    finder: FinderChoice = FinderName.DENSE,
+    reranker: Reranker = None,
     encoder: EncoderName = None,
     embeddings_url: EmbeddingsUrl = None,
     llm: Llm = None,
@@ -69,11 +70,11 @@ def ask(
     engine: Engine = EngineName.TRANSFORMERS,
     engine_url: EngineUrl = None,
     compare: Annotated[bool, typer.Option("--compare", help="Put plain RAG's answer beside it.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
     system: Annotated[
         str | None, typer.Option("--system", metavar="TEXT", help="A system prompt.", show_default="none")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="The longest answer, in tokens.")] = 64,
+    max_new_tokens: MaxNewTokens = 64,
     prune: Annotated[
         bool, typer.Option("--prune/--no-prune", help="Let the LLM read only documents that are worth reading.")
     ] = True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r2ag.cli.folders import check_output
-from r2ag.cli.options import Seed
+from r2ag.cli.options import GivenAdapter, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 
@@ -25,9 +25,7 @@ def calibrate(
         Path,
         typer.Option("--data", metavar="FILE", help="Records (JSON lines) like your questions.", show_default=False),
     ],
-    adapter: Annotated[
-        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
-    ],
+    adapter: GivenAdapter,
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the calibrated adapter is written.", show_default=False)
     ],
@@ -89,7 +87,7 @@ def _check_labels(half: Sequence[Record], file: Path) -> None:
 
 
 def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
-    from r2ag.pipeline import load_encoder
+    from r2ag.adapted import load_encoder
     from r2ag.records.vectors import describe_records
     from r2ag.training.calibrate import calibrate as fit
     from r2ag.training.lists import DescribedRecord

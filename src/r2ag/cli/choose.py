@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from r2ag.cli.folders import check_output
-from r2ag.cli.options import Limit, MoreFiles, Seed
+from r2ag.cli.folders import check_files, check_folder, check_output
+from r2ag.cli.options import GivenAdapter, Limit, ListsAtOnce, MaxNewTokens, MoreFiles, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
-from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.evaluation.choose import Choice
@@ -23,9 +22,7 @@ def choose(
         list[Path],
         typer.Option("--data", metavar="FILE…", help="The files that the adapter was trained on.", show_default=False),
     ],
-    adapter: Annotated[
-        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
-    ],
+    adapter: GivenAdapter,
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the adapter with the choices is written.", show_default=False)
     ],
@@ -42,8 +39,8 @@ def choose(
         Path | None,
         typer.Option(metavar="DIR", help="Keep all answers there; a stopped run continues.", show_default="nowhere"),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
-    batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
+    max_new_tokens: MaxNewTokens = 32,
+    batch_size: ListsAtOnce = 1,
 ) -> None:
     """Choose what an adapter remembers of its LLM: plain RAG's best prompt and number of documents, and what to prune.
 
@@ -52,10 +49,10 @@ def choose(
     the one with the highest Acc.
     """
     files = [*data, *(more or [])]
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"There is no file {file}; check --data.")
+    check_files(files, "--data")
     folder = check_output(output, "model.safetensors")
+    if answers is not None:
+        check_folder(answers, "--answers")
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}

@@ -10,8 +10,8 @@ import typer
 
 from r2ag.cli.data_convert import facts, write
 from r2ag.cli.data_make import read_passages, with_distractors
-from r2ag.cli.data_options import OutputFile, check_output_file
-from r2ag.cli.options import Seed
+from r2ag.cli.data_options import DistractorFinder, Distractors, OutputFile, check_output_file
+from r2ag.cli.options import MorePaths, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
@@ -33,14 +33,12 @@ def from_logs(
         list[Path] | None,
         typer.Option("--docs", metavar="PATH…", help="The files; more may follow.", show_default="none"),
     ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    more: MorePaths = None,
     store: Annotated[
         str | None, typer.Option("--store", metavar="STORE", help="Or a store that holds them.", show_default="none")
     ] = None,
-    retriever: Annotated[
-        str, typer.Option(metavar="MODEL", help="What finds the distractors: a folder or a hub name.")
-    ] = DEFAULT_RETRIEVER,
-    count: Annotated[int, typer.Option(min=1, help="Distractors a question.")] = 19,
+    retriever: DistractorFinder = DEFAULT_RETRIEVER,
+    count: Distractors = 19,
     seed: Seed = 0,
 ) -> None:
     """Write records to train on from a log of questions whose good documents are known.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r2ag.cli.data_convert import facts, write
-from r2ag.cli.data_options import OutputFile, check_output_file
-from r2ag.cli.options import Seed
+from r2ag.cli.data_options import DistractorFinder, Distractors, OutputFile, check_output_file
+from r2ag.cli.options import MorePaths, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
@@ -34,7 +34,7 @@ def make(
         ),
     ],
     output: OutputFile,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    more: MorePaths = None,
     llm: Annotated[
         str,
         typer.Option("--llm", metavar="MODEL", help="What writes: a folder or hub name, or the server's name of it."),
@@ -48,10 +48,8 @@ def make(
             show_default="this machine",
         ),
     ] = None,
-    retriever: Annotated[
-        str, typer.Option(metavar="MODEL", help="What finds the distractors: a folder or a hub name.")
-    ] = DEFAULT_RETRIEVER,
-    count: Annotated[int, typer.Option(min=1, help="Distractors a question.")] = 19,
+    retriever: DistractorFinder = DEFAULT_RETRIEVER,
+    count: Distractors = 19,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Ask N passages, drawn by the seed.", show_default="all")
     ] = None,
@@ -74,14 +72,14 @@ def make(
         passages = read_passages(paths, encoder)
         made, records = _made(passages, _writer(llm, endpoint), output, limit, seed)
         if not records:
-            _log(output).unlink()
+            _log(output).unlink(missing_ok=True)
             raise InputError(
                 f"None of the {len(made)} questions from {paths[0]} passed the checks ({_reasons(made)}); take a "
                 "larger --llm, or more documents."
             )
         finished = with_distractors(records, passages, encoder, count, seed)
         write(finished, output)
-        _log(output).unlink()
+        _log(output).unlink(missing_ok=True)
         left_out = _reasons(made) or "nothing"
         print_facts([*facts(finished), ("left out", left_out), ("written", output)], stdout)
 

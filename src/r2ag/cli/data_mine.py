@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r2ag.cli.data_convert import facts, write
-from r2ag.cli.data_options import FormatOption, OutputFile, check_output_file
-from r2ag.cli.options import Seed
+from r2ag.cli.data_options import Distractors, FormatOption, OutputFile, check_output_file
+from r2ag.cli.options import MorePaths, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
@@ -39,8 +39,8 @@ def mine(
             show_default="those of all questions",
         ),
     ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
-    count: Annotated[int, typer.Option(min=1, help="Distractors a question.")] = 19,
+    more: MorePaths = None,
+    count: Distractors = 19,
     form: FormatOption = None,
     retriever: Annotated[
         str, typer.Option(metavar="MODEL", help="What says which passages are near: a folder or a hub name.")

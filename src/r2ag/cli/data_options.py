@@ -41,6 +41,10 @@ Split = Annotated[
 OutputFile = Annotated[
     Path, typer.Option("--output", metavar="FILE", help="Records: .jsonl, or .jsonl.gz.", show_default=False)
 ]
+Distractors = Annotated[int, typer.Option("--count", min=1, help="Distractors a question.")]
+DistractorFinder = Annotated[
+    str, typer.Option("--retriever", metavar="MODEL", help="What finds the distractors: a folder or a hub name.")
+]
 
 
 def check_output_file(output: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from r2ag.cli.data_options import FormatOption, Split, Subset, is_beir_input
+from r2ag.cli.options import AsJson
 from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
 from r2ag.cli.requirements import need_ranking
 from r2ag.models.wheels import DEFAULT_LLM
@@ -35,7 +36,7 @@ def stats(
     form: FormatOption = None,
     subset: Subset = None,
     split: Split = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show sizes of data sets, and how well a retriever ranks their documents.
 

@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from r2ag.cli.options import AdapterName, Limit, Llm, MoreFiles, Retriever, Seed
-from r2ag.cli.output import clean, console, libraries_to_stderr, note, print_json
+from r2ag.cli.folders import check_files, check_folder
+from r2ag.cli.options import (
+    AdapterName,
+    AsJson,
+    Limit,
+    ListsAtOnce,
+    Llm,
+    MaxNewTokens,
+    MoreFiles,
+    RecordFiles,
+    Retriever,
+    Seed,
+)
+from r2ag.cli.output import libraries_to_stderr, note, print_json, print_markdown
 from r2ag.cli.requirements import need_evaluation
-from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.pipeline import Pipeline
@@ -27,12 +38,7 @@ class Order(StrEnum):
 
 
 def evaluate(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data", metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False
-        ),
-    ],
+    data: RecordFiles,
     more: MoreFiles = None,
     methods: Annotated[
         str,
@@ -64,10 +70,10 @@ def evaluate(
             show_default="nowhere",
         ),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
-    batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
+    max_new_tokens: MaxNewTokens = 32,
+    batch_size: ListsAtOnce = 1,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every two methods.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare methods of answering on records, with 95 % intervals.
 
@@ -80,13 +86,15 @@ def evaluate(
     names = [name for name in methods.split(",") if name.strip()]
     parse_methods(names)
     files = [*data, *(more or [])]
-    _check_files(files, output)
+    check_files(files, "--data")
+    if output is not None:
+        check_folder(output)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
         from r2ag.pipeline import Pipeline
 
         pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
-        _check_k(k, pipeline)
+        pipeline.check_k(k)
         options: dict[str, Any] = {
             "k": k,
             "seed": seed,
@@ -97,20 +105,6 @@ def evaluate(
         }
         found = _run(files, names, limit, all_pairs, pipeline, options)
         _print_results(found, as_json, stdout)
-
-
-def _check_files(files: Sequence[Path], output: Path | None) -> None:
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"There is no file {file}; check --data.")
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; name a folder for --output.")
-
-
-def _check_k(k: int | None, pipeline: Pipeline) -> None:
-    limit = pipeline.reader.adapter.config.former.max_documents
-    if k is not None and k > limit:
-        raise InputError(f"--k is {k}; this adapter takes 1 to {limit} documents.")
 
 
 def _run(
@@ -140,13 +134,9 @@ def _run(
 
 
 def _print_results(found: dict[str, Any], as_json: bool, stdout: TextIO) -> None:
-    from rich.markdown import Markdown
-
     from r2ag.evaluation.table import markdown
 
     if as_json:
         print_json(found, stdout)
-    elif stdout.isatty():
-        console(stdout).print(Markdown(clean(markdown(found), lines=True), hyperlinks=False))
     else:
-        print(clean(markdown(found), lines=True), file=stdout)
+        print_markdown(markdown(found), stdout)

@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 
 from r2ag.cli.folders import check_output, replaced
-from r2ag.cli.options import Llm
+from r2ag.cli.options import GivenAdapter, Llm
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 
 
 def export_llm(
-    adapter: Annotated[
-        str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
-    ],
+    adapter: GivenAdapter,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the LLM is written.", show_default=False)],
     llm: Llm = None,
 ) -> None:
@@ -26,9 +24,9 @@ def export_llm(
     and r2ag serve take it as --llm.
     """
     with libraries_to_stderr() as stdout:
+        from r2ag.adapted import load_adapted
         from r2ag.adapter import Adapter
         from r2ag.models.merged import NOTE, save_merged
-        from r2ag.reader import load_adapted
 
         folder = check_output(output, NOTE)
         loaded = Adapter.from_pretrained(adapter)

@@ -1,12 +1,13 @@
-"""Folders that commands write: checked before the work starts, put in place whole when it is done."""
+"""What commands read and write: checked before the work starts; folders are put in place whole when it is done."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from r2ag.errors import InputError
 
@@ -27,10 +28,31 @@ def check_output(folder: Path, marker: str) -> Path:
             raise InputError(f"The folder {folder} holds other files, which --output would replace; name a new folder.")
     elif target.exists():
         raise InputError(f"{folder} is a file; name a new folder for --output.")
-    ancestor = next(parent for parent in (target, *target.parents) if parent.exists())
-    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-        raise InputError(f"Nothing can be written to {ancestor}; name another folder for --output.")
+    _check_place(target.parent, "--output")
     return target
+
+
+def check_folder(folder: Path, option: str = "--output") -> None:
+    """Raises InputError where results can't be put beside those that the folder may hold."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder for {option}.")
+    _check_place(folder.absolute(), option)
+
+
+def check_files(files: Iterable[Path], options: str) -> None:
+    """Raises InputError where a file is not there, before any model is loaded; `options` name the files."""
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"There is no file {file}; check {options}.")
+
+
+def _check_place(target: Path, option: str) -> None:
+    """Whether folders can be made there is known for sure only once one was: permissions tell half of it."""
+    ancestor = next(parent for parent in (target, *target.parents) if parent.exists())
+    try:
+        TemporaryDirectory(prefix=".r2ag-", dir=ancestor).cleanup()
+    except OSError:
+        raise InputError(f"Nothing can be written to {ancestor}; name another folder for {option}.") from None
 
 
 @contextmanager

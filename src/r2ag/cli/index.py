@@ -94,8 +94,8 @@ def open_encoder(
         from r2ag.encoder import FeatureEncoder
 
         return FeatureEncoder.from_pretrained(encoder)
+    from r2ag.adapted import PRETRAINED, load_encoder
     from r2ag.adapter import Adapter
-    from r2ag.pipeline import PRETRAINED, load_encoder
 
     return load_encoder(Adapter.from_pretrained(adapter or PRETRAINED), retriever)
 

@@ -26,6 +26,9 @@ AdapterName = Annotated[
         "--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default="the shipped one"
     ),
 ]
+GivenAdapter = Annotated[
+    str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
+]
 EncoderName = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +59,15 @@ Threshold = Annotated[
         show_default="the adapter's",
     ),
 ]
+DocsToAnswerFrom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--docs",
+        metavar="PATH…",
+        help="Files, folders or patterns to answer from; more may follow, or repeat --docs.",
+        show_default=False,
+    ),
+]
 StoreInstead = Annotated[
     str | None,
     typer.Option(
@@ -70,5 +82,14 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", min=1, metavar="N", help="Take N records, drawn by the seed.", show_default="all"),
 ]
+RecordFiles = Annotated[
+    list[Path],
+    typer.Option("--data", metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False),
+]
+MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="The longest answer, in tokens.")]
+ListsAtOnce = Annotated[int, typer.Option("--batch-size", min=1, help="Lists read at once; more helps a GPU.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 MoreFiles = Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)]
 """What follows the first value of --data: an option itself takes one value each time it is given."""
+MorePaths = Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)]
+"""The same, of --docs and --pool."""

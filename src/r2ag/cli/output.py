@@ -69,6 +69,17 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, markup=False, highlight=False, emoji=False)
 
 
+def print_markdown(text: str, stream: TextIO) -> None:
+    """Laid out for a terminal, else as it is."""
+    from rich.markdown import Markdown
+
+    text = clean(text, lines=True)
+    if stream.isatty():
+        console(stream).print(Markdown(text, hyperlinks=False))
+    else:
+        print(text, file=stream)
+
+
 def print_facts(facts: Iterable[tuple[str, object]], stream: TextIO) -> None:
     """Names and values in two columns."""
     from rich.table import Table

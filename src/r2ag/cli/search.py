@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from r2ag.cli.index import open_encoder
 
@@ -20,6 +22,20 @@ class FinderName(StrEnum):
     DENSE = "dense"
     BM25 = "bm25"
     HYBRID = "hybrid"
+
+
+FinderChoice = Annotated[
+    FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
+]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker",
+        metavar="MODEL",
+        help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
+        show_default="none",
+    ),
+]
 
 
 @dataclass(frozen=True)

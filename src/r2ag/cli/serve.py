@@ -12,10 +12,19 @@ import typer
 
 from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
 from r2ag.cli.memory import read_into_memory
-from r2ag.cli.options import AdapterName, EmbeddingsUrl, EncoderName, Llm, Retriever, Threshold
+from r2ag.cli.options import (
+    AdapterName,
+    DocsToAnswerFrom,
+    EmbeddingsUrl,
+    EncoderName,
+    Llm,
+    MorePaths,
+    Retriever,
+    Threshold,
+)
 from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.cli.requirements import need_server
-from r2ag.cli.search import FinderName, StoreSearch
+from r2ag.cli.search import FinderChoice, FinderName, Reranker, StoreSearch
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,16 +34,8 @@ if TYPE_CHECKING:
 
 
 def serve(
-    docs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--docs",
-            metavar="PATH…",
-            help="Files, folders or patterns to answer from; more may follow, or repeat --docs.",
-            show_default=False,
-        ),
-    ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)] = None,
+    docs: DocsToAnswerFrom = None,
+    more: MorePaths = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -71,18 +72,8 @@ def serve(
             "--allow-host", metavar="NAME", help="A further name the server goes by; repeatable.", show_default="none"
         ),
     ] = None,
-    finder: Annotated[
-        FinderName, typer.Option("--finder", help="How a store is searched: by vectors, by words, or by both.")
-    ] = FinderName.DENSE,
-    reranker: Annotated[
-        str | None,
-        typer.Option(
-            "--reranker",
-            metavar="MODEL",
-            help="A cross-encoder (sentence-transformers) that puts what a store finds in order.",
-            show_default="none",
-        ),
-    ] = None,
+    finder: FinderChoice = FinderName.DENSE,
+    reranker: Reranker = None,
     encoder: EncoderName = None,
     embeddings_url: EmbeddingsUrl = None,
     llm: Llm = None,

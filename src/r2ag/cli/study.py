@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from r2ag.cli.options import AdapterName, Limit, Llm, MoreFiles, Retriever, Seed
-from r2ag.cli.output import clean, console, in_words, libraries_to_stderr, note, print_facts, print_json
+from r2ag.cli.folders import check_files, check_folder
+from r2ag.cli.options import AdapterName, AsJson, Limit, ListsAtOnce, Llm, MaxNewTokens, MoreFiles, Retriever, Seed
+from r2ag.cli.output import in_words, libraries_to_stderr, note, print_facts, print_json, print_markdown
 from r2ag.cli.requirements import need_study, need_training
-from r2ag.errors import InputError
 from r2ag.studies import STUDIES, Description, load
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def study_command(name: str) -> Callable[..., None]:
         adapter: AdapterName = None,
         llm: Llm = None,
         retriever: Retriever = None,
-        max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 32,
-        batch_size: Annotated[int, typer.Option(min=1, help="Lists read at once; more helps a GPU.")] = 1,
+        max_new_tokens: MaxNewTokens = 32,
+        batch_size: ListsAtOnce = 1,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run; do nothing.")] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         need_study()
         if train:
@@ -127,11 +127,8 @@ def _options(**told: Any) -> Options:
     from r2ag.studies.base import Options
 
     train = tuple(weighted_file(file) for file in told.pop("train"))
-    for file in (*told["data"], *(file for file, _ in train)):
-        if not file.is_file():
-            raise InputError(f"There is no file {file}; check --data and --train.")
-    if told["output"].exists() and not told["output"].is_dir():
-        raise InputError(f"{told['output']} is a file; name a folder for --output.")
+    check_files((*told["data"], *(file for file, _ in train)), "--data and --train")
+    check_folder(told["output"])
     recipe = told.pop("recipe")
     return Options(train=train, **told, **({} if recipe is None else {"recipe": recipe}))
 
@@ -172,14 +169,8 @@ def _print_plan(plan: Plan, records: list[Record], stdout: TextIO) -> None:
 
 
 def _print_results(found: dict[str, Any], output: Path, as_json: bool, stdout: TextIO) -> None:
-    from rich.markdown import Markdown
-
     if as_json:
         print_json(found, stdout)
         return
-    written = clean((output / "results.md").read_text(encoding="utf-8"), lines=True)
-    if stdout.isatty():
-        console(stdout).print(Markdown(written, hyperlinks=False))
-    else:
-        print(written, file=stdout)
+    print_markdown((output / "results.md").read_text(encoding="utf-8"), stdout)
     note(f"Everything is in {output}; r2ag report {output} makes a page of it.")

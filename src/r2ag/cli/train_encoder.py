@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r2ag.cli.folders import check_output, replaced
-from r2ag.cli.options import Limit, MoreFiles, Seed
+from r2ag.cli.options import Limit, MoreFiles, RecordFiles, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.requirements import need_training
 from r2ag.errors import InputError
@@ -37,12 +37,7 @@ class Ranking:
 
 
 def train_encoder(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data", metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False
-        ),
-    ],
+    data: RecordFiles,
     output: Annotated[Path, typer.Option(metavar="DIR", help="The LoRA's folder.", show_default=False)],
     more: MoreFiles = None,
     retriever: Annotated[

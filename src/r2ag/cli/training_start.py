@@ -78,9 +78,9 @@ def learn_on(name: str, context: typer.Context, config: TrainingConfig) -> tuple
     Raises:
         InputError: it can't be had, or an option names what is the adapter's own.
     """
+    from r2ag.adapted import load_encoder
     from r2ag.adapter import Adapter
     from r2ag.models import load_llm
-    from r2ag.pipeline import load_encoder
     from r2ag.training.run import Parts
 
     for option in ADAPTERS_OWN:

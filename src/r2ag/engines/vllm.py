@@ -26,7 +26,7 @@ from r2ag.engines.base import Generation
 from r2ag.engines.writing import LEAST_TEMPERATURE, Sampling, Writing
 from r2ag.errors import EngineError
 from r2ag.model import MixedEmbeddings
-from r2ag.remote import address, key_header, refusal
+from r2ag.remote import address, key_header, reason, refusal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -180,12 +180,12 @@ class VLLMEngine:
                     raise EngineError(refusal(url, self.model, response.status_code, await response.aread()))
                 yield response
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise EngineError(f"{url} can't be reached ({_reason(error)}); is vLLM running there?") from error
+            raise EngineError(f"{url} can't be reached ({reason(error)}); is vLLM running there?") from error
         except httpx.TimeoutException as error:
             raise EngineError(f"{url} was silent for too long; see whether vLLM is overloaded.", True) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise EngineError(
-                f"{url} broke off in the middle of an answer ({_reason(error)}); see vLLM's own log, and ask again."
+                f"{url} broke off in the middle of an answer ({reason(error)}); see vLLM's own log, and ask again."
             ) from error
 
     @cached_property
@@ -246,7 +246,3 @@ def _encoded(mixed: MixedEmbeddings) -> str:
     file = io.BytesIO()
     torch.save(mixed.embeddings[0].cpu().clone(), file)  # a view would be saved with all that it is a view of
     return base64.b64encode(file.getvalue()).decode()
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from r2ag.prompting import PromptTemplate
 from r2ag.records.mine import stands_in
@@ -90,9 +92,7 @@ def make_questions(
     """One Made a passage; each stands in `log` as soon as it is there, and is taken from there by a later run."""
     done = _read(log)
     made, kept = [], 0
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as lines:
-        lines.write("\n")  # what a kill cut off must not swallow the next line
+    with _appending(log) as lines:
         for number, passage in enumerate(passages, start=1):
             key = _key(maker.writer.name, passage)
             if key not in done:
@@ -126,6 +126,19 @@ def _fault(made: Made, passage: Document) -> str:
     if len(made.answer.split()) > MOST_ANSWER_WORDS or not stands_in(made.answer, passage.passage):
         return "no answer of the passage"
     return "answers itself" if stands_in(made.answer, made.question) else ""
+
+
+@contextmanager
+def _appending(log: Path) -> Iterator[TextIO]:
+    """The log's end; one that holds nothing in the end goes."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write("\n")  # what a kill cut off must not swallow the next line
+            yield lines
+    finally:
+        if log.is_file() and not log.read_text(encoding="utf-8").strip():
+            log.unlink()
 
 
 def _read(log: Path) -> dict[str, Made]:

@@ -31,7 +31,7 @@ class RerankedFinder:
         found = self.finder.find(question, max(k, self.depth), where)
         if not len(found):
             return found
-        scores = relevance_scores(self.model, question, found.documents)
+        scores = self.scores(question, found.documents)
         order = np.argsort(-scores, kind="stable")[:k].tolist()
         return Found(
             documents=tuple(found.documents[index] for index in order),
@@ -39,6 +39,10 @@ class RerankedFinder:
             vectors=None if found.vectors is None else found.vectors[order],
             encoder=found.encoder,
         )
+
+    def scores(self, question: str, documents: Sequence[Document]) -> np.ndarray:
+        """How well each document answers the question: float32, shape (len(documents),)."""
+        return relevance_scores(self.model, question, documents)
 
 
 def relevance_scores(

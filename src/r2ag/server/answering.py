@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from r2ag.answers import Assessed, Question
 from r2ag.attention import Attention, last_token_attention
@@ -19,15 +21,18 @@ from r2ag.model import MixedEmbeddings
 from r2ag.pipeline import Pipeline
 from r2ag.prompting import Prompt, PromptTemplate, Turn, check_question
 from r2ag.reader import Assessment, Reading
-from r2ag.server.errors import ApiError
+from r2ag.retrieval import Found
+from r2ag.server.errors import ApiError, engine_error
 from r2ag.server.log import current_request
 from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.places import Places
+from r2ag.server.searching import Searching
 from r2ag.templates import plain_template
 from r2ag.types import NOTHING_FOUND, Answer, Document
 
 logger = logging.getLogger(__name__)
+_Searched = tuple[Found, float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Answered:
     text: str
     is_whole: bool
 
+    @property
+    def finish_reason(self) -> Literal["stop", "length"]:
+        """Why it ended, as OpenAI says it."""
+        return "stop" if self.is_whole else "length"
+
 
 @dataclass(frozen=True)
 class Attended:
@@ -83,7 +93,8 @@ class Answering:
     """Answers questions, several at once.
 
     Args:
-        writer: writes the answers; all else is the thread's.
+        writer: writes the answers.
+        searching: finds the documents; None where they are held in memory. All else is the thread's.
         deadline_s: seconds from a question to the end of its answer.
     """
 
@@ -92,6 +103,7 @@ class Answering:
         pipeline: Pipeline,
         thread: ModelThread,
         writer: Writer,
+        searching: Searching | None,
         places: Places,
         metrics: Metrics,
         deadline_s: float,
@@ -99,6 +111,7 @@ class Answering:
         self._pipeline = pipeline
         self._thread = thread
         self._writer = writer
+        self._searching = searching
         self._places = places
         self._metrics = metrics
         self._deadline_s = deadline_s
@@ -143,14 +156,16 @@ class Answering:
         self._pipeline.check_k(asked.k)
         with self._places.one():
             async with asyncio.timeout(self._deadline_s):
-                return await asyncio.wrap_future(self._thread.run(lambda: self._attend(asked)))
+                searched = await self._search(asked.question, asked)
+                return await asyncio.wrap_future(self._thread.run(lambda: self._attend(asked, searched)))
 
     async def _answer(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
         started = time.perf_counter()
         check_question(asked.question)
         self._pipeline.check_k(asked.k)
         question, spent = await self._stand_alone(asked)
-        prepared = await asyncio.wrap_future(self._thread.run(lambda: self._prepare(question, asked)))
+        searched = await self._search(question, asked)
+        prepared = await asyncio.wrap_future(self._thread.run(lambda: self._prepare(question, asked, searched)))
         if prepared.prompt is None or prepared.mixed is None:
             on_text(NOTHING_FOUND)
             answer = _with_usage(self._pipeline.finish(prepared.assessed, None), spent)
@@ -205,19 +220,28 @@ class Answering:
             return await asyncio.wrap_future(self._writer.write(mixed, row))
         except EngineError as error:  # it names machines that are for nobody else to know
             logger.error("The engine failed.", extra={"fields": {"reason": str(error)}})
-            raise _as_api_error(error) from None
+            raise engine_error(error) from None
 
-    def _prepare(self, question: str, asked: Asked) -> _Prepared:
-        """Finds, assesses and builds the prompt; on the models' thread."""
-        if asked.documents is None:
-            try:
-                found = self._pipeline.find(question, k=asked.k, where=asked.where)
-            except InputError as error:  # what the client gave has been checked; it may name folders of this machine
-                logger.error("The documents could not be searched.", extra={"fields": {"reason": str(error)}})
-                raise ApiError(503, "The documents can't be searched now; the server's log says why.") from None
-        else:
+    async def _search(self, question: str, asked: Asked) -> _Searched | None:
+        """What the finder finds; None where there is none to ask."""
+        if self._searching is None or asked.documents is not None:
+            return None
+        with _for_the_log_alone():
+            return await self._searching.find(question, self._pipeline.check_k(asked.k), asked.where)
+
+    def _prepare(self, question: str, asked: Asked, searched: _Searched | None) -> _Prepared:
+        """Describes, assesses and builds the prompt; on the models' thread."""
+        if asked.documents is not None:
             found = self._pipeline.find(question, asked.documents, k=asked.k)
+        else:
+            with _for_the_log_alone():
+                found = self._found(question, asked, searched)
         return self._prepare_plain(found, asked) if asked.is_plain else self._prepare_r2ag(found, asked)
+
+    def _found(self, question: str, asked: Asked, searched: _Searched | None) -> Question:
+        if searched is None:
+            return self._pipeline.find(question, k=asked.k)
+        return self._pipeline.describe(question, *searched)
 
     def _prepare_r2ag(self, found: Question, asked: Asked) -> _Prepared:
         assessed = self._pipeline.assess(found, abstain=asked.abstain, prune=asked.prune)
@@ -243,8 +267,8 @@ class Answering:
         )
         return _Prepared(assessed, template, prompt, mixed)
 
-    def _attend(self, asked: Asked) -> Attended:
-        prepared = self._prepare(asked.question, asked)
+    def _attend(self, asked: Asked, searched: _Searched | None) -> Attended:
+        prepared = self._prepare(asked.question, asked, searched)
         if prepared.prompt is None or prepared.mixed is None:
             return Attended((), None)
         attention = last_token_attention(self._pipeline.reader.model.llm, prepared.prompt, prepared.mixed)
@@ -260,15 +284,15 @@ class Answering:
         return answered
 
 
+@contextmanager
+def _for_the_log_alone() -> Iterator[None]:
+    """What the client gave has been checked: what is still wrong is the server's, and may name folders and machines."""
+    try:
+        yield
+    except InputError as error:
+        logger.error("The documents could not be searched.", extra={"fields": {"reason": str(error)}})
+        raise ApiError(503, "The documents can't be searched now; the server's log says why.") from None
+
+
 def _with_usage(answer: Answer, further: Counter[str]) -> Answer:
     return replace(answer, usage={kind: count + further[kind] for kind, count in answer.usage.items()})
-
-
-def _as_api_error(error: EngineError) -> ApiError:
-    if error.timed_out:
-        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
-    return ApiError(
-        502,
-        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
-        code="engine_failed",
-    )

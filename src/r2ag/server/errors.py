@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from r2ag.errors import InputError
+from r2ag.errors import EngineError, InputError
 
 _SENTENCES = {
     404: "There is no such address; /docs lists those there are.",
@@ -86,6 +86,17 @@ def as_api_error(error: BaseException) -> ApiError:
                 error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers=error.headers
             )
     return ApiError(500, "The server failed at this request; its log says why.")
+
+
+def engine_error(error: EngineError) -> ApiError:
+    """What a client is told of a failure of the engine; the rest is for the log."""
+    if error.timed_out:
+        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
+    return ApiError(
+        502,
+        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
+        code="engine_failed",
+    )
 
 
 def handle_errors(app: FastAPI) -> None:

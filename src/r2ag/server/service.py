@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from r2ag.encoder import FeatureEncoder, TextEncoder
+from r2ag.encoder import TextEncoder
 from r2ag.engines.base import Writer
 from r2ag.engines.batch import Batch
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, Asked
-from r2ag.server.encoder import QueuedEncoder
 from r2ag.server.errors import ApiError
 from r2ag.server.library import Library, document_id, uploads_folder
 from r2ag.server.limits import Limits
@@ -26,19 +26,21 @@ from r2ag.server.schemas.asking import (
     Selection,
     answer_document,
 )
+from r2ag.server.searching import Searching, queued
 from r2ag.store import AnyStore, parse_where
 from r2ag.types import Answer, Document
 
 
 @dataclass(frozen=True)
 class Service:
-    """The server's parts; `library` is None where the documents are held in memory, `elsewhere` where the LLM is in
-    this process."""
+    """The server's parts; `searching` and `library` are None where the documents are held in memory, `elsewhere` where
+    the LLM is in this process."""
 
     pipeline: Pipeline
     thread: ModelThread
     places: Places
     answering: Answering
+    searching: Searching | None
     library: Library | None
     limits: Limits
     metrics: Metrics
@@ -73,14 +75,14 @@ class Service:
         places = Places(limits.places, limits.retry_after_s)
         library = None
         if store is not None:
-            encoder = store_encoder or pipeline.encoder
-            queued = QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
-            library = Library(store, queued, uploads or uploads_folder(store))
+            encoder = queued(store_encoder or pipeline.encoder, thread)
+            library = Library(store, encoder, uploads or uploads_folder(store))
+        searching = None if pipeline.finder is None else Searching(pipeline.finder, thread, limits.batch)
         metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
         writer: Writer = elsewhere or thread
         metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: writer.writing)
-        answering = Answering(pipeline, thread, writer, places, metrics, limits.deadline_s)
-        return cls(pipeline, thread, places, answering, library, limits, metrics, log_text, elsewhere)
+        answering = Answering(pipeline, thread, writer, searching, places, metrics, limits.deadline_s)
+        return cls(pipeline, thread, places, answering, searching, library, limits, metrics, log_text, elsewhere)
 
     def start(self) -> None:
         """Begins to work."""
@@ -89,12 +91,14 @@ class Service:
             self.library.start()
 
     def close(self) -> None:
-        """Finishes what runs; indexing needs the models' thread until its end."""
+        """Finishes what runs; indexing and searching need the models' thread until their end."""
         if self.library is not None:
             self.library.close()
+        if self.searching is not None:
+            self.searching.close()
         self.thread.close()
 
-    def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
+    async def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
         """A request's question, checked.
 
         Raises:
@@ -111,7 +115,7 @@ class Service:
             if self.library is None or request.documents is not None:
                 raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
             parse_where(request.where)
-        if request.documents is None and self.library is not None and self.library.is_empty():
+        if request.documents is None and self.library is not None and await asyncio.to_thread(self.library.is_empty):
             raise ApiError(400, "There are no documents yet; add some with POST /v1/documents.", code="no_documents")
         documents = None if request.documents is None else self.documents(request.documents)
         return Asked(

@@ -182,6 +182,11 @@ def check_encoder(store: AnyStore, encoder: TextEncoder | Probe) -> None:
         )
 
 
+def no_store(name: object) -> InputError:
+    """What is said where a store is opened that is not there."""
+    return InputError(f"There is no store in {name}; make one with: r2ag index PATH --store {name}")
+
+
 def check_vectors(vectors: np.ndarray, source: str, count: int, dimension: int) -> np.ndarray:
     """A file's vectors as float32.
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
-from r2ag.store.base import StoreInfo, check_encoder
+from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
@@ -63,10 +63,10 @@ class Store:
         folder = Path(folder)
         _refuse_file(folder)
         if not (folder / DATABASE).is_file():
-            raise _no_store(folder)
+            raise no_store(folder)
         with plain_errors(folder), closing(connect(folder)) as connection:
             if not has_tables(connection):
-                raise _no_store(folder)
+                raise no_store(folder)
             return cls(folder, read_meta(connection, folder).encoder)
 
     @classmethod
@@ -78,13 +78,14 @@ class Store:
         """
         folder = Path(folder)
         _refuse_file(folder)
+        probe = Probe.of(encoder)  # a server's may not answer, and nothing is made then
         if not (folder / DATABASE).is_file():
             _make_folder(folder)
         with _lock(folder), plain_errors(folder), closing(connect_to_write(folder)) as connection:
             if not has_tables(connection):
-                create_tables(connection, Probe.of(encoder))
+                create_tables(connection, probe)
             store = cls(folder, read_meta(connection, folder).encoder)
-        store.check_encoder(encoder)
+        store.check_encoder(probe)
         return store
 
     def check_encoder(self, encoder: TextEncoder | Probe) -> None:
@@ -201,12 +202,12 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _refuse_file(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+    except OSError as error:  # too long a name, or folders that may not be entered
+        raise InputError(f"{folder} can't be used ({error.strerror}); name another folder for --store.") from None
+    if is_file:
         raise InputError(f"{folder} is a file; --store names a folder.")
-
-
-def _no_store(folder: Path) -> InputError:
-    return InputError(f"There is no store in {folder}; make one with: r2ag index PATH --store {folder}")
 
 
 def _make_folder(folder: Path) -> None:

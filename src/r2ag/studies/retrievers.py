@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from r2ag.adapted import PRETRAINED
 from r2ag.adapter import Adapter
 from r2ag.models.wheels import DEFAULT_RETRIEVER
-from r2ag.pipeline import PRETRAINED
 from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_bars

@@ -131,7 +131,7 @@ def adapter_settings(adapter: Adapter) -> dict[str, Any]:
 
 
 def _load_encoder(adapter: Adapter) -> FeatureEncoder:
-    from r2ag.pipeline import load_encoder
+    from r2ag.adapted import load_encoder
 
     return load_encoder(adapter)
 

@@ -28,7 +28,7 @@ def chat_routes(service: Service) -> APIRouter:
         """An answer to the last message from the server's documents, or from those of the request."""
         check_model(body.model, MODEL, PLAIN_MODEL)
         sampling = body.sampling(body.max_completion_tokens or body.max_tokens)
-        asked = service.asked(body, body.question, sampling)
+        asked = await service.asked(body, body.question, sampling)
         asked = replace(asked, history=body.history, system=body.system, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))
@@ -46,7 +46,7 @@ def _completion(answered: Answered, facts: AnswerFacts, model: str) -> ChatCompl
         id=_new_id(),
         created=int(time.time()),
         model=model,
-        choices=[ChatChoice(message=message, finish_reason=_finish_reason(answered))],
+        choices=[ChatChoice(message=message, finish_reason=answered.finish_reason)],
         usage=Usage.of(answered.answer),
         r2ag=facts,
     )
@@ -72,7 +72,7 @@ async def _chunks(
             log_texts(service.log_text, item)
             facts = service.facts(item.answer, body.documents is not None)
             cited = [annotation.model_dump() for annotation in _annotations(item.text, facts)]
-            yield chunk({"annotations": cited}, _finish_reason(item), r2ag=facts.model_dump())
+            yield chunk({"annotations": cited}, item.finish_reason, r2ag=facts.model_dump())
             if with_usage:
                 yield {**head, "choices": [], "usage": Usage.of(item.answer).model_dump()}
     finally:
@@ -86,10 +86,6 @@ def _annotations(text: str, facts: AnswerFacts) -> list[Annotation]:
         for document in facts.documents
         if document.rank in facts.citations
     ]
-
-
-def _finish_reason(answered: Answered) -> Any:
-    return "stop" if answered.is_whole else "length"
 
 
 def _new_id() -> str:

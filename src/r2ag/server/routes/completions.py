@@ -27,7 +27,7 @@ def completion_routes(service: Service) -> APIRouter:
     async def create_completion(body: CompletionRequest, request: Request) -> Response | Completion:
         """An answer to the prompt, which is a question."""
         check_model(body.model, MODEL, PLAIN_MODEL)
-        asked = service.asked(body, body.prompt, body.sampling(body.max_tokens))
+        asked = await service.asked(body, body.prompt, body.sampling(body.max_tokens))
         asked = replace(asked, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))
@@ -38,7 +38,7 @@ def completion_routes(service: Service) -> APIRouter:
             id=_new_id(),
             created=int(time.time()),
             model=body.model,
-            choices=[CompletionChoice(text=answered.text, finish_reason=_finish_reason(answered))],
+            choices=[CompletionChoice(text=answered.text, finish_reason=answered.finish_reason)],
             usage=Usage.of(answered.answer),
             r2ag=service.facts(answered.answer, body.documents is not None),
         )
@@ -62,15 +62,11 @@ async def _chunks(
                 continue
             log_texts(service.log_text, item)
             facts = service.facts(item.answer, body.documents is not None)
-            yield chunk("", _finish_reason(item), r2ag=facts.model_dump())
+            yield chunk("", item.finish_reason, r2ag=facts.model_dump())
             if body.stream_options is not None and body.stream_options.include_usage:
                 yield {**head, "choices": [], "usage": Usage.of(item.answer).model_dump()}
     finally:
         await items.aclose()
-
-
-def _finish_reason(answered: Answered) -> Any:
-    return "stop" if answered.is_whole else "length"
 
 
 def _new_id() -> str:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
-from r2ag.store.base import StoreInfo, check_encoder
+from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.postgres.address import Address, plain_errors, read_address
 from r2ag.store.postgres.connections import Connection, Connections
 from r2ag.store.postgres.snapshot import PostgresSnapshot
@@ -50,9 +50,7 @@ class PostgresStore:
         connections = Connections(address)
         with plain_errors(address), connections.transaction() as connection:
             if not has_tables(connection, address):
-                raise InputError(
-                    f"There is no store in {address.name}; make one with: r2ag index PATH --store {address.name}"
-                )
+                raise no_store(address.name)
             return cls(address, connections, read_meta(connection, address).encoder)
 
     @classmethod

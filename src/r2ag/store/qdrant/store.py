@@ -15,7 +15,7 @@ from qdrant_client import models
 from r2ag.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.probe import Probe
-from r2ag.store.base import StoreInfo, check_encoder
+from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.qdrant.collection import Collection
 from r2ag.store.qdrant.lease import current_meta, held
 from r2ag.store.qdrant.points import (
@@ -54,9 +54,7 @@ class QdrantStore:
         collection = Collection.at(location)
         meta = read_meta(collection) if collection.call("collection_exists") else None
         if meta is None:
-            raise InputError(
-                f"There is no store in {collection.name}; make one with: r2ag index PATH --store {collection.name}"
-            )
+            raise no_store(collection.name)
         return cls(collection, meta.encoder)
 
     @classmethod

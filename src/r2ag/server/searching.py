@@ -1,0 +1,92 @@
+"""Finding documents beside the models' thread, so that a slow disk or another machine holds up nobody's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import partial
+
+import numpy as np
+
+from r2ag.encoder import FeatureEncoder, TextEncoder
+from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, StoreFinder
+from r2ag.retrieval.rerank import RerankedFinder, relevance_scores
+from r2ag.server.encoder import QueuedEncoder, slices
+from r2ag.server.model_thread import ModelThread
+from r2ag.types import Document
+
+
+class Searching:
+    """Asks a finder on threads of its own; what that does with models, the models' thread does for it.
+
+    Args:
+        size: searches side by side. One that nobody waits for any more keeps its place until it is done.
+    """
+
+    def __init__(self, finder: Finder, thread: ModelThread, size: int) -> None:
+        self._finder = _of_any_thread(finder, thread)
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="searching")
+
+    async def find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
+        """What is found, and how many milliseconds it took; raises what Finder.find raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, question, k, where)
+
+    def close(self) -> None:
+        """Waits for the searches at work; they need the models' thread until their end."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
+        started = time.perf_counter()
+        found = self._finder.find(question, k, where)
+        return found, (time.perf_counter() - started) * 1000
+
+
+def queued(encoder: TextEncoder, thread: ModelThread) -> TextEncoder:
+    """The encoder for other threads than the models'; a server's is for all threads as it is."""
+    return QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
+
+
+def _of_any_thread(finder: Finder, thread: ModelThread) -> Finder:
+    """The same finder, which other threads than the models' may ask."""
+    if isinstance(finder, RerankedFinder):
+        return _QueuedReranking(_of_any_thread(finder.finder, thread), finder, thread)
+    if isinstance(finder, BM25Finder | DenseFinder | HybridFinder):
+        return _with_queued_encoders(finder, thread)
+    return _OnModelThread(finder, thread)
+
+
+def _with_queued_encoders(finder: StoreFinder, thread: ModelThread) -> StoreFinder:
+    own = copy(finder)
+    if isinstance(own, DenseFinder):
+        own.encoder = queued(own.encoder, thread)
+    elif isinstance(own, HybridFinder):
+        own.parts = tuple(_with_queued_encoders(part, thread) for part in own.parts)
+    return own
+
+
+class _QueuedReranking(RerankedFinder):
+    """The cross-encoder reads some pairs at a time."""
+
+    def __init__(self, finder: Finder, reranked: RerankedFinder, thread: ModelThread) -> None:
+        super().__init__(finder, reranked.model, reranked.depth)
+        self._thread = thread
+
+    def scores(self, question: str, documents: Sequence[Document]) -> np.ndarray:
+        """See RerankedFinder.scores."""
+        parts = [partial(relevance_scores, self.model, question, part) for part in slices(documents)]
+        return np.concatenate([self._thread.run(part).result() for part in parts])
+
+
+class _OnModelThread:
+    """A finder of a kind that is not known here: it may use models however it likes."""
+
+    def __init__(self, finder: Finder, thread: ModelThread) -> None:
+        self._finder = finder
+        self._thread = thread
+
+    def find(self, question: str, k: int, where: str | None = None) -> Found:
+        """See Finder.find."""
+        return self._thread.run(lambda: self._finder.find(question, k, where)).result()
