@@ -6,16 +6,19 @@
 
 One row's keys and values stand to the right of its padding, so that all rows write into the same column. A prompt that
 joins is read by itself, and the shorter side is padded; when a row has left, columns that nobody uses are cut off.
+Behind the last column there is room for some more, for otherwise each token would copy all that is there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from r2ag.engines.writing import Writing
 from r2ag.errors import InputError
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+_ROOM = 32  # columns that a layer's memory grows by
 
 
 class Batch:
@@ -35,10 +39,9 @@ class Batch:
     """
 
     def __init__(self, llm: PreTrainedModel) -> None:
-        unknown = set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS
-        if unknown:
+        if unknown := unknown_layers(llm):
             raise InputError(
-                f"The LLM {llm.config.name_or_path} has layers of the kind {sorted(unknown)[0]}, whose memory can't be "
+                f"The LLM {llm.config.name_or_path} has layers of the kind {unknown[0]}, whose memory can't be "
                 "shared by answers that come and go; choose an LLM with attention layers alone."
             )
         self.llm: Any = llm
@@ -50,29 +53,34 @@ class Batch:
         return len(self.rows)
 
     @torch.inference_mode()
-    def join(self, mixed: MixedEmbeddings, row: Writing) -> None:
-        """Reads one prompt, writes the first token of its answer, and takes it in."""
+    def join(self, mixed: MixedEmbeddings, *rows: Writing) -> None:
+        """Reads the rows' prompts, one after the other, writes the first token of each answer, and takes them in."""
+        caches, masks, joining = [self._cache] if self.rows else [], [self._mask] if self.rows else [], []
+        for index, row in enumerate(rows):
+            padding = int(mixed.mask[index].argmax())
+            mask, cache = mixed.mask[index : index + 1, padding:], self._read(mixed.embeddings[index, padding:], row)
+            if not row.has_ended:
+                caches.append(cache)
+                masks.append(mask)
+                joining.append(row)
+        if not joining:
+            return
+        self._mask = _stack(masks, dim=-1)
+        self._cache: Any = DynamicCache()
+        for layers in zip(*(cache.layers for cache in caches), strict=True):
+            keys, values = (_stack([getattr(layer, kv) for layer in layers], dim=-2) for kv in ("keys", "values"))
+            self._cache.layers.append(_GrowingLayer(keys, values))
+        self.rows += joining
+
+    def _read(self, embeddings: Tensor, row: Writing) -> DynamicCache:
+        """Keys and values of a prompt, (length, h₂), whose answer gets its first token."""
         # Without a config every layer keeps all keys, also those of sliding windows, which the mask then hides.
-        cache: Any = DynamicCache()
+        cache = DynamicCache()
         logits = self.llm(
-            inputs_embeds=mixed.embeddings,
-            attention_mask=mixed.mask,
-            position_ids=mixed.positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+            inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True, logits_to_keep=1
         ).logits
         row.take(row.choose(logits[0, -1]))
-        if row.has_ended:
-            return
-        if self.rows:
-            self._mask = _stack(self._mask, mixed.mask, dim=-1)
-            for layer, joining in zip(self._cache.layers, cache.layers, strict=True):
-                layer.keys = _stack(layer.keys, joining.keys, dim=-2)
-                layer.values = _stack(layer.values, joining.values, dim=-2)
-        else:
-            self._cache, self._mask = cache, mixed.mask
-        self.rows.append(row)
+        return cache
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -107,11 +115,42 @@ class Batch:
         used = int(self._mask.any(dim=0).int().argmax())  # the first column with something in it
         self._mask = self._mask[:, used:]
         for layer in self._cache.layers:
-            layer.keys, layer.values = (kv[indices.to(kv.device), :, used:] for kv in (layer.keys, layer.values))
+            layer.keep(indices.to(layer.keys.device), used)
 
 
-def _stack(rows: Tensor, joining: Tensor, dim: int) -> Tensor:
-    """Both along the first axis, the shorter padded with zeros at the beginning of `dim`, -1 or -2."""
-    length = max(rows.shape[dim], joining.shape[dim])
+class _GrowingLayer(DynamicLayer):
+    """Keys and values (rows, heads, length, size) with room for further columns behind them."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self._set(keys, values)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        length, new = self.keys.shape[-2], key_states.shape[-2]
+        if length + new > self._memory[0].shape[-2]:
+            self._memory = tuple(F.pad(kv, (0, 0, 0, new + _ROOM)) for kv in (self.keys, self.values))
+        for memory, states in zip(self._memory, (key_states, value_states), strict=True):
+            memory[..., length : length + new, :] = states
+        self.keys, self.values = (memory[..., : length + new, :] for memory in self._memory)
+        return self.keys, self.values
+
+    def keep(self, rows: Tensor, start: int) -> None:
+        """Lets go of other rows, and of the columns before `start`."""
+        self._set(self.keys[rows, :, start:], self.values[rows, :, start:])
+
+    def _set(self, keys: Tensor, values: Tensor) -> None:
+        self.keys, self.values = keys, values
+        self._memory: tuple[Tensor, ...] = (keys, values)
+
+
+def unknown_layers(llm: PreTrainedModel) -> list[str]:
+    """Kinds of layers that keep more than keys and values."""
+    return sorted(set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS)
+
+
+def _stack(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """All along the first axis, shorter ones padded with zeros at the beginning of `dim`, -1 or -2."""
+    length = max(part.shape[dim] for part in parts)
     behind = (0, 0) * (-dim - 1)  # F.pad counts axes from the last one
-    return torch.cat([F.pad(part, (*behind, length - part.shape[dim], 0)) for part in (rows, joining)])
+    return torch.cat([F.pad(part, (*behind, length - part.shape[dim], 0)) for part in parts])
