@@ -4,8 +4,8 @@
         row B   ▒▒▒▒▒▒▒▒▒ p p b b b b b b|b b          | : what was written when row C joined
         row C             p p p p p p p p|c c
 
-One row's keys and values stand to the right of its padding, so that all rows write into the same column. A prompt that
-joins is read by itself, and the shorter side is padded; when a row has left, columns that nobody uses are cut off.
+One row's keys and values stand to the right of its padding, so that all rows write into the same column. Prompts that
+join are read by themselves, and the shorter side is padded; when a row has left, columns that nobody uses are cut off.
 Behind the last column there is room for some more, for otherwise each token would copy all that is there.
 """
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 _ROOM = 32  # columns that a layer's memory grows by
+_TOGETHER = 512  # tokens that are read at once, padding included; on CPUs more of them are no faster
 
 
 class Batch:
@@ -54,33 +55,40 @@ class Batch:
 
     @torch.inference_mode()
     def join(self, mixed: MixedEmbeddings, *rows: Writing) -> None:
-        """Reads the rows' prompts, one after the other, writes the first token of each answer, and takes them in."""
-        caches, masks, joining = [self._cache] if self.rows else [], [self._mask] if self.rows else [], []
-        for index, row in enumerate(rows):
-            padding = int(mixed.mask[index].argmax())
-            mask, cache = mixed.mask[index : index + 1, padding:], self._read(mixed.embeddings[index, padding:], row)
-            if not row.has_ended:
-                caches.append(cache)
-                masks.append(mask)
-                joining.append(row)
-        if not joining:
-            return
+        """Reads the rows' prompts, writes the first token of each answer, and takes in those that it doesn't end."""
+        caches, masks = ([self._cache], [self._mask]) if self.rows else ([], [])
+        joining: list[Writing] = []
+        for indices in _read_together(mixed.mask.sum(dim=-1).tolist()):
+            together = [rows[index] for index in indices]
+            cache, mask = self._read(mixed, torch.tensor(indices), together)
+            caches.append(cache)
+            masks.append(mask)
+            joining += together
         self._mask = _stack(masks, dim=-1)
-        self._cache: Any = DynamicCache()
+        self._cache = DynamicCache()
         for layers in zip(*(cache.layers for cache in caches), strict=True):
             keys, values = (_stack([getattr(layer, kv) for layer in layers], dim=-2) for kv in ("keys", "values"))
             self._cache.layers.append(_GrowingLayer(keys, values))
         self.rows += joining
+        self.drop([row for row in rows if row.has_ended])
 
-    def _read(self, embeddings: Tensor, row: Writing) -> DynamicCache:
-        """Keys and values of a prompt, (length, h₂), whose answer gets its first token."""
+    def _read(self, mixed: MixedEmbeddings, indices: Tensor, rows: list[Writing]) -> tuple[DynamicCache, Tensor]:
+        """Keys and values of some prompts and their mask; their answers get their first tokens."""
+        padding = int(mixed.mask[indices].any(dim=0).int().argmax())
+        prompts = MixedEmbeddings(mixed.embeddings[indices, padding:], mixed.mask[indices, padding:])
         # Without a config every layer keeps all keys, also those of sliding windows, which the mask then hides.
         cache = DynamicCache()
         logits = self.llm(
-            inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True, logits_to_keep=1
-        ).logits
-        row.take(row.choose(logits[0, -1]))
-        return cache
+            inputs_embeds=prompts.embeddings,
+            attention_mask=prompts.mask,
+            position_ids=prompts.positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        for row, scores in zip(rows, logits, strict=True):
+            row.take(row.choose(scores))
+        return cache, prompts.mask
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -121,18 +129,24 @@ class Batch:
 class _GrowingLayer(DynamicLayer):
     """Keys and values (rows, heads, length, size) with room for further columns behind them."""
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
+        untyped: Any = super()
+        untyped.__init__()
         self.lazy_initialization(keys, values)
+        self._memory: tuple[Tensor, ...] = ()
         self._set(keys, values)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        length, new = self.keys.shape[-2], key_states.shape[-2]
-        if length + new > self._memory[0].shape[-2]:
-            self._memory = tuple(F.pad(kv, (0, 0, 0, new + _ROOM)) for kv in (self.keys, self.values))
+        """Adds columns; all of them come back."""
+        start, end = self.keys.shape[-2], self.keys.shape[-2] + key_states.shape[-2]
+        if end > self._memory[0].shape[-2]:
+            self._memory = tuple(F.pad(kv, (0, 0, 0, end - start + _ROOM)) for kv in (self.keys, self.values))
         for memory, states in zip(self._memory, (key_states, value_states), strict=True):
-            memory[..., length : length + new, :] = states
-        self.keys, self.values = (memory[..., : length + new, :] for memory in self._memory)
+            memory[..., start:end, :] = states
+        self.keys, self.values = (memory[..., :end, :] for memory in self._memory)
         return self.keys, self.values
 
     def keep(self, rows: Tensor, start: int) -> None:
@@ -141,12 +155,23 @@ class _GrowingLayer(DynamicLayer):
 
     def _set(self, keys: Tensor, values: Tensor) -> None:
         self.keys, self.values = keys, values
-        self._memory: tuple[Tensor, ...] = (keys, values)
+        self._memory = (keys, values)
 
 
 def unknown_layers(llm: PreTrainedModel) -> list[str]:
     """Kinds of layers that keep more than keys and values."""
     return sorted(set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS)
+
+
+def _read_together(lengths: list[int]) -> list[list[int]]:
+    """Prompts by their indices, short ones together: what saves products is lost again to padding in long ones."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and (len(groups[-1]) + 1) * lengths[index] <= _TOGETHER:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
 
 
 def _stack(parts: Sequence[Tensor], dim: int) -> Tensor:

@@ -58,7 +58,7 @@ class TransformersEngine:
         ]
 
     def _writes_side_by_side(self, mixed: MixedEmbeddings) -> bool:
-        """On CPUs, where prompts that are read together, padded, take longer than one by one."""
+        """On CPUs, where prompts that are read together gain less than their padding costs."""
         return len(mixed.embeddings) > 1 and self.llm.device.type == "cpu" and not unknown_layers(self.llm)
 
     def _write(self, mixed: MixedEmbeddings, max_new_tokens: int, stop: str) -> list[Generation]:
