@@ -136,7 +136,7 @@ def batch(reader: Reader, found: list[Question], runs: int) -> dict[str, object]
     prompts, questions = reader.mix(lists, reader.assess(lists), 32)
     ids = torch.randint(300, 40_000, (BATCH, SHORT), generator=torch.Generator().manual_seed(0))
     short = MixedEmbeddings(reader.model.llm.get_input_embeddings()(ids), torch.ones_like(ids))
-    results = {"questions": _batched(reader, questions, max(2, runs // 2))}
+    results = {"questions": _batched(reader, questions, max(2, runs // 2), reader.builder.template.stop)}
     stop, reader.engine.stop_tokens = reader.engine.stop_tokens, [NEVER]
     results[f"{SHORT} tokens, 32 new"] = _batched(reader, short, max(2, runs // 2))
     reader.engine.stop_tokens = stop
@@ -144,12 +144,12 @@ def batch(reader: Reader, found: list[Question], runs: int) -> dict[str, object]
     return results
 
 
-def _batched(reader: Reader, mixed: MixedEmbeddings, runs: int) -> dict[str, object]:
+def _batched(reader: Reader, mixed: MixedEmbeddings, runs: int, stop: str = "") -> dict[str, object]:
     alone = [_row(mixed, index) for index in range(BATCH)]
     made: dict[str, list[Generation]] = {}
 
     def write(name: str, prompts: list[MixedEmbeddings]) -> None:
-        made[name] = [written for prompt in prompts for written in reader.engine.generate(prompt, 32)]
+        made[name] = [written for prompt in prompts for written in reader.engine.generate(prompt, 32, stop=stop)]
 
     ways = {"one": lambda: write("one", alone), "sixteen": lambda: write("sixteen", [mixed])}
     times = by_turns(ways, runs, one_thread_clock(), warm=0)
