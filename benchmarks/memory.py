@@ -1,6 +1,6 @@
 """Peak memory of `r2ag index`, `ask` and `train`, each command in a process of its own.
 
-    python benchmarks/memory.py --data records.jsonl.gz [--sizes 1000,5000,20000] [--words 12] [--lists 100,200]
+    python benchmarks/memory.py --data records.jsonl.gz [--sizes 500,2000,6000] [--words 12] [--lists 100,200]
 
 Documents are Markdown files of `SECTIONS` short passages, each the first words of a record's passage under a heading of
 its own. `index` fills a store with them and `ask` answers one question from it; `train` describes so many records and
@@ -37,7 +37,9 @@ def peak(*arguments: str) -> float:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}.")
-    return round(used.ru_maxrss * 1024 / 1e6)
+    megabytes = round(used.ru_maxrss * 1024 / 1e6)
+    print(f"{megabytes} MB: r2ag {' '.join(arguments)}", file=sys.stderr)
+    return megabytes
 
 
 def write_documents(folder: Path, records: list[Record], count: int, words: int) -> None:
@@ -66,11 +68,11 @@ def main() -> None:
     """Runs the commands one after another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sizes", default="1000,5000,20000")
+    parser.add_argument("--sizes", default="500,2000,6000")
     parser.add_argument("--words", type=int, default=12)
     parser.add_argument("--lists", default="100,200")
     options = parser.parse_args()
-    sizes, lists = ([int(number) for number in text.split(",")] for text in (options.sizes, options.lists))
+    sizes, lists = ([int(number) for number in text.split(",") if number] for text in (options.sizes, options.lists))
     records = list(read_records(options.data))
     index, ask, train, stored = {}, {}, {}, {}
     with tempfile.TemporaryDirectory() as temporary:
