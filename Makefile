@@ -39,13 +39,17 @@ lint: $(INSTALLED) ## style, formatting and types
 docs: .venv-docs/.installed ## the documentation as a site, in site/
 	.venv-docs/bin/zensical build --clean
 
-bench: $(INSTALLED) ## ratios: features against a plain loop, start-up, R²AG's machinery against plain RAG, each step of an answer
+bench: $(INSTALLED) ## ratios: features, start-up, R²AG's machinery, stores, each step of an answer, scaling; RECORDS=FILE: training, too
 	$(BIN)/python benchmarks/features.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/machinery.py --pairs 40
+	$(BIN)/python benchmarks/overhead.py --runs 5
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/machinery.py --pairs 20
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files 200 --turns 2
-	$(BIN)/python benchmarks/answering.py --runs 3
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/answering.py --runs 1
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --runs 1
+ifdef RECORDS
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training.py --data $(RECORDS) --records 8 --turns 1
+endif
 
 clean: ## removes all that was made, .venv too
 	rm -rf .venv .venv-* build dist site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

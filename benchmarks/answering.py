@@ -6,11 +6,12 @@ former   batch_over_one       R²-Former and features of 16 lists at once, over 
 prompt   over_tokenising      building a prompt, over the bare tokenizer on its documents' text
 prefill  floor_over_prefill   what the model's bare matrix products take, over the whole prefill (goal .7)
 decode   floor_over_decode    the bare products of one token, over a whole step of generation
-batch    one_over_batch       answers one at a time over 16 at a time (goal 3), and the share of equal ones
+batch    one_over_batch       answers one at a time over 16 at a time (goal 3), the ceiling, and the share of equal ones
 pruned   pruned_over_plain    whole answers, pruned R²AG over plain RAG on the same k documents (goal .6)
 
 The floor of prefill multiplies random input by every weight matrix, and adds attention's operations, halved by
-causality, at the rate that these products reached.
+causality, at the rate that these products reached. The ceiling of batches is what one at a time takes over what
+it takes without decoding, for 16 prompts are 16 times the operations of one. With one thread, times are of processor.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
-from turns import by_turns, finish, ratio, spread
+from turns import by_turns, finish, one_thread_clock, ratio, spread
 
 from r2ag.answers import Question
 from r2ag.corpus import read_documents
+from r2ag.engines.base import Generation
 from r2ag.model import MixedEmbeddings
 from r2ag.pipeline import Pipeline
 from r2ag.reader import Reader
@@ -34,6 +36,7 @@ from r2ag.samples import documents_folder, questions
 BATCH = 16
 NEVER = 1  # the token that opens a chat turn: no answer holds it, so that every answer has all its tokens
 DECODED = 16
+SHORT = 100
 
 
 def loaded(k: int) -> tuple[Pipeline, list[Question]]:
@@ -82,6 +85,7 @@ def prefill(reader: Reader, found: list[Question], runs: int) -> dict[str, objec
                 "floor": lambda given=inputs: multiply(weights, given),
             },
             runs,
+            one_thread_clock(),
         )
         share = attention_share(llm, weights, tokens)
         operations = 2 * tokens * sum(weight.numel() for weight in weights)
@@ -103,15 +107,17 @@ def decode(reader: Reader, found: list[Question], runs: int) -> dict[str, object
     prompt = llm.get_input_embeddings()(torch.randint(300, 40_000, (1, 300)))
     mixed = MixedEmbeddings(prompt, torch.ones(1, 300, dtype=torch.long))
     stop, engine.stop_tokens = engine.stop_tokens, [NEVER]
-    per_step: list[float] = []
-
-    def write() -> None:
-        (made,) = engine.generate(mixed, DECODED)
-        per_step.append(made.decode_ms / 1000 / (DECODED - 1))
-
-    times = by_turns({"decode": write, "floor": lambda: multiply(weights, inputs)}, runs)
+    times = by_turns(
+        {
+            "all": lambda: engine.generate(mixed, DECODED),
+            "first": lambda: engine.generate(mixed, 1),
+            "floor": lambda: multiply(weights, inputs),
+        },
+        runs,
+        one_thread_clock(),
+    )
     engine.stop_tokens = stop
-    steps = per_step[-runs:]
+    steps = [(a - f) / (DECODED - 1) for a, f in zip(times["all"], times["first"], strict=True)]
     return {
         "floor_over_decode": spread([f / d for f, d in zip(times["floor"], steps, strict=True)], 3),
         "gigabytes_a_second_of_bare_products": spread([_bytes(weights) / 1e9 / t for t in times["floor"]], 1),
@@ -123,26 +129,53 @@ def _bytes(weights: list[torch.Tensor]) -> int:
 
 
 def batch(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
-    """Lists of the first three documents, short ones first, in batches of 16 and one by one."""
-    lists = [question.ranked.reordered([0, 1, 2]) for question in found]
+    """Questions with three of their documents and answers of some words, of like length, and then prompts of `SHORT`
+    tokens with answers of 32; 16 at a time and one by one."""
+    lists = [question.ranked.reordered(part) for part in ([0, 1, 2], [3, 4, 5]) for question in found]
     lists = sorted(lists, key=lambda ranked: sum(len(d.passage) for d in ranked.documents))[:BATCH]
-    texts: dict[int, list[str]] = {}
+    prompts, questions = reader.mix(lists, reader.assess(lists), 32)
+    ids = torch.randint(300, 40_000, (BATCH, SHORT), generator=torch.Generator().manual_seed(0))
+    short = MixedEmbeddings(reader.model.llm.get_input_embeddings()(ids), torch.ones_like(ids))
+    results = {"questions": _batched(reader, questions, max(2, runs // 2), reader.builder.template.stop)}
+    stop, reader.engine.stop_tokens = reader.engine.stop_tokens, [NEVER]
+    results[f"{SHORT} tokens, 32 new"] = _batched(reader, short, max(2, runs // 2))
+    reader.engine.stop_tokens = stop
+    results["questions"] |= {"prompt_tokens": spread([len(prompt.ids) for prompt in prompts], 0)}
+    return results
 
-    def answers(size: int) -> None:
-        parts = [lists[start : start + size] for start in range(0, len(lists), size)]
-        read = [reading for part in parts for reading in reader.read(part, reader.assess(part), 32)]
-        texts[size] = [reading.generation.text for reading in read]
 
-    times = by_turns({"one": lambda: answers(1), "sixteen": lambda: answers(BATCH)}, max(2, runs // 2), warm=0)
-    equal = [one == other for one, other in zip(texts[1], texts[BATCH], strict=True)]
-    return {"one_over_batch": ratio(times, "one", "sixteen"), "equal": round(sum(equal) / len(equal), 3)}
+def _batched(reader: Reader, mixed: MixedEmbeddings, runs: int, stop: str = "") -> dict[str, object]:
+    alone = [_row(mixed, index) for index in range(BATCH)]
+    made: dict[str, list[Generation]] = {}
+
+    def write(name: str, prompts: list[MixedEmbeddings]) -> None:
+        made[name] = [written for prompt in prompts for written in reader.engine.generate(prompt, 32, stop=stop)]
+
+    ways = {"one": lambda: write("one", alone), "sixteen": lambda: write("sixteen", [mixed])}
+    times = by_turns(ways, runs, one_thread_clock(), warm=0)
+    reading = sum(answer.prefill_ms for answer in made["one"])
+    writing = sum(answer.decode_ms for answer in made["one"])
+    same = [one.text == other.text for one, other in zip(made["one"], made["sixteen"], strict=True)]
+    return {
+        "one_over_batch": ratio(times, "one", "sixteen"),
+        "ceiling": round((reading + writing) / reading, 2),
+        "equal": round(sum(same) / len(same), 3),
+        "new_tokens": spread([answer.completion_tokens for answer in made["one"]], 0),
+    }
+
+
+def _row(mixed: MixedEmbeddings, index: int) -> MixedEmbeddings:
+    start = int(mixed.mask[index].argmax())
+    return MixedEmbeddings(mixed.embeddings[index : index + 1, start:], mixed.mask[index : index + 1, start:])
 
 
 def former(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
     """Features and R²-Former."""
     lists = [question.ranked for question in found][:BATCH]
     times = by_turns(
-        {"batch": lambda: reader.assess(lists), "one by one": lambda: [reader.assess([one]) for one in lists]}, 4 * runs
+        {"batch": lambda: reader.assess(lists), "one by one": lambda: [reader.assess([one]) for one in lists]},
+        4 * runs,
+        one_thread_clock(),
     )
     return {"batch_over_one": ratio(times, "batch", "one by one")}
 
@@ -157,6 +190,7 @@ def prompt(reader: Reader, found: list[Question], runs: int) -> dict[str, object
             "tokenise": lambda: reader.tokenizer(text),
         },
         4 * runs,
+        one_thread_clock(),
     )
     return {"over_tokenising": ratio(times, "build", "tokenise")}
 
@@ -169,7 +203,7 @@ def pruned(pipeline: Pipeline, found: list[Question], runs: int) -> dict[str, ob
             "pruned": lambda q=question: pipeline.answer(q, abstain=False),
             "plain": lambda q=question: pipeline.ask_plain(q),
         }
-        times = by_turns(given, 1, warm=int(turn == 0))
+        times = by_turns(given, 1, one_thread_clock(), warm=int(turn == 0))
         ratios.append(times["pruned"][0] / times["plain"][0])
         read.append(len(pipeline.assess(question, abstain=False).keep))
     return {"pruned_over_plain": spread(ratios, 3), "documents_read": spread(read, 1)}

@@ -17,9 +17,17 @@ import numpy as np
 RESULTS = Path(__file__).parents[1] / "runs" / "bench"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy")
 Way = Callable[[], object]
+Clock = Callable[[], float]
 
 
-def seconds(way: Way, clock: Callable[[], float] = time.perf_counter) -> float:
+def one_thread_clock() -> Clock:
+    """Processor time where torch computes with one thread, which other processes hardly change; else the wall's."""
+    import torch
+
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+
+def seconds(way: Way, clock: Clock = time.perf_counter) -> float:
     """Of one call."""
     started = clock()
     way()
@@ -27,7 +35,7 @@ def seconds(way: Way, clock: Callable[[], float] = time.perf_counter) -> float:
 
 
 def by_turns(
-    ways: Mapping[str, Way], runs: int, clock: Callable[[], float] = time.perf_counter, warm: int = 1
+    ways: Mapping[str, Way], runs: int, clock: Clock = time.perf_counter, warm: int = 1
 ) -> dict[str, list[float]]:
     """Seconds of each call: every round calls all ways, in turning order, so that a busy machine slows them alike."""
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -48,6 +48,22 @@ def test_rows_that_come_and_go_are_written_as_by_generate(family):
     assert max(sizes) > 2
 
 
+def test_prompts_that_join_together_are_written_as_alone():
+    """So long that the room behind the columns is filled twice; one ends at its first token, others leave between."""
+    engine = tiny_engine()
+    engine.stop_tokens = []
+    counts = [70, 1, 40, 5, 70]
+    batch, rows = Batch(engine.llm), [new_row(engine, Sampling(count)) for count in counts]
+    batch.join(mixed(engine, *PROMPTS[:3]), *rows[:3])
+    batch.step()
+    batch.join(mixed(engine, *PROMPTS[3:]), *rows[3:])
+    assert len(batch) == 4
+    while len(batch):
+        batch.step()
+    expected = [alone(engine, prompt, Sampling(count)) for prompt, count in zip(PROMPTS, counts, strict=True)]
+    assert [row.generation().text for row in rows] == [generation.text for generation in expected]
+
+
 def test_an_answer_that_is_dropped_changes_nothing_for_the_others():
     engine = tiny_engine()
     stays = 2

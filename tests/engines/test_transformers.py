@@ -96,8 +96,10 @@ def _only(logits: torch.Tensor, token: int) -> torch.Tensor:
     return torch.full_like(logits, -1.0).index_fill(-1, torch.tensor([token]), 1.0)
 
 
-def test_a_batch_of_unequal_prompts_equals_one_at_a_time():
+@pytest.mark.parametrize("side_by_side", [True, False], ids=["as on CPUs", "as on GPUs"])
+def test_a_batch_of_unequal_prompts_equals_one_at_a_time(side_by_side, monkeypatch):
     engine = tiny_engine()
+    monkeypatch.setattr(engine, "_writes_side_by_side", lambda mixed: side_by_side and len(mixed.embeddings) > 1)
     prompts = [random_ids(seed, count) for seed, count in enumerate([3, 40, 17, 1])]
     together = engine.generate(mixed(engine, *prompts), 12)
     alone = [engine.generate(mixed(engine, prompt), 12)[0] for prompt in prompts]

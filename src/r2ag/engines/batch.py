@@ -4,18 +4,21 @@
         row B   ▒▒▒▒▒▒▒▒▒ p p b b b b b b|b b          | : what was written when row C joined
         row C             p p p p p p p p|c c
 
-One row's keys and values stand to the right of its padding, so that all rows write into the same column. A prompt that
-joins is read by itself, and the shorter side is padded; when a row has left, columns that nobody uses are cut off.
+One row's keys and values stand to the right of its padding, so that all rows write into the same column. Prompts that
+join are read by themselves, and the shorter side is padded; when a row has left, columns that nobody uses are cut off.
+Behind the last column there is room for some more, for otherwise each token would copy all that is there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from r2ag.engines.writing import Writing
 from r2ag.errors import InputError
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+_ROOM = 32  # columns that a layer's memory grows by
+_TOGETHER = 512  # tokens that are read at once, padding included; on CPUs more of them are no faster
 
 
 class Batch:
@@ -35,10 +40,9 @@ class Batch:
     """
 
     def __init__(self, llm: PreTrainedModel) -> None:
-        unknown = set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS
-        if unknown:
+        if unknown := unknown_layers(llm):
             raise InputError(
-                f"The LLM {llm.config.name_or_path} has layers of the kind {sorted(unknown)[0]}, whose memory can't be "
+                f"The LLM {llm.config.name_or_path} has layers of the kind {unknown[0]}, whose memory can't be "
                 "shared by answers that come and go; choose an LLM with attention layers alone."
             )
         self.llm: Any = llm
@@ -50,29 +54,41 @@ class Batch:
         return len(self.rows)
 
     @torch.inference_mode()
-    def join(self, mixed: MixedEmbeddings, row: Writing) -> None:
-        """Reads one prompt, writes the first token of its answer, and takes it in."""
+    def join(self, mixed: MixedEmbeddings, *rows: Writing) -> None:
+        """Reads the rows' prompts, writes the first token of each answer, and takes in those that it doesn't end."""
+        caches, masks = ([self._cache], [self._mask]) if self.rows else ([], [])
+        joining: list[Writing] = []
+        for indices in _read_together(mixed.mask.sum(dim=-1).tolist()):
+            together = [rows[index] for index in indices]
+            cache, mask = self._read(mixed, torch.tensor(indices), together)
+            caches.append(cache)
+            masks.append(mask)
+            joining += together
+        self._mask = _stack(masks, dim=-1)
+        self._cache = DynamicCache()
+        for layers in zip(*(cache.layers for cache in caches), strict=True):
+            keys, values = (_stack([getattr(layer, kv) for layer in layers], dim=-2) for kv in ("keys", "values"))
+            self._cache.layers.append(_GrowingLayer(keys, values))
+        self.rows += joining
+        self.drop([row for row in rows if row.has_ended])
+
+    def _read(self, mixed: MixedEmbeddings, indices: Tensor, rows: list[Writing]) -> tuple[DynamicCache, Tensor]:
+        """Keys and values of some prompts and their mask; their answers get their first tokens."""
+        padding = int(mixed.mask[indices].any(dim=0).int().argmax())
+        prompts = MixedEmbeddings(mixed.embeddings[indices, padding:], mixed.mask[indices, padding:])
         # Without a config every layer keeps all keys, also those of sliding windows, which the mask then hides.
-        cache: Any = DynamicCache()
+        cache = DynamicCache()
         logits = self.llm(
-            inputs_embeds=mixed.embeddings,
-            attention_mask=mixed.mask,
-            position_ids=mixed.positions,
+            inputs_embeds=prompts.embeddings,
+            attention_mask=prompts.mask,
+            position_ids=prompts.positions,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-        ).logits
-        row.take(row.choose(logits[0, -1]))
-        if row.has_ended:
-            return
-        if self.rows:
-            self._mask = _stack(self._mask, mixed.mask, dim=-1)
-            for layer, joining in zip(self._cache.layers, cache.layers, strict=True):
-                layer.keys = _stack(layer.keys, joining.keys, dim=-2)
-                layer.values = _stack(layer.values, joining.values, dim=-2)
-        else:
-            self._cache, self._mask = cache, mixed.mask
-        self.rows.append(row)
+        ).logits[:, -1]
+        for row, scores in zip(rows, logits, strict=True):
+            row.take(row.choose(scores))
+        return cache, prompts.mask
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -107,11 +123,59 @@ class Batch:
         used = int(self._mask.any(dim=0).int().argmax())  # the first column with something in it
         self._mask = self._mask[:, used:]
         for layer in self._cache.layers:
-            layer.keys, layer.values = (kv[indices.to(kv.device), :, used:] for kv in (layer.keys, layer.values))
+            layer.keep(indices.to(layer.keys.device), used)
 
 
-def _stack(rows: Tensor, joining: Tensor, dim: int) -> Tensor:
-    """Both along the first axis, the shorter padded with zeros at the beginning of `dim`, -1 or -2."""
-    length = max(rows.shape[dim], joining.shape[dim])
+class _GrowingLayer(DynamicLayer):
+    """Keys and values (rows, heads, length, size) with room for further columns behind them."""
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        untyped: Any = super()
+        untyped.__init__()
+        self.lazy_initialization(keys, values)
+        self._memory: tuple[Tensor, ...] = ()
+        self._set(keys, values)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Adds columns; all of them come back."""
+        start, end = self.keys.shape[-2], self.keys.shape[-2] + key_states.shape[-2]
+        if end > self._memory[0].shape[-2]:
+            self._memory = tuple(F.pad(kv, (0, 0, 0, end - start + _ROOM)) for kv in (self.keys, self.values))
+        for memory, states in zip(self._memory, (key_states, value_states), strict=True):
+            memory[..., start:end, :] = states
+        self.keys, self.values = (memory[..., :end, :] for memory in self._memory)
+        return self.keys, self.values
+
+    def keep(self, rows: Tensor, start: int) -> None:
+        """Lets go of other rows, and of the columns before `start`."""
+        self._set(self.keys[rows, :, start:], self.values[rows, :, start:])
+
+    def _set(self, keys: Tensor, values: Tensor) -> None:
+        self.keys, self.values = keys, values
+        self._memory = (keys, values)
+
+
+def unknown_layers(llm: PreTrainedModel) -> list[str]:
+    """Kinds of layers that keep more than keys and values."""
+    return sorted(set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS)
+
+
+def _read_together(lengths: list[int]) -> list[list[int]]:
+    """Prompts by their indices, short ones together: what saves products is lost again to padding in long ones."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and (len(groups[-1]) + 1) * lengths[index] <= _TOGETHER:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _stack(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """All along the first axis, shorter ones padded with zeros at the beginning of `dim`, -1 or -2."""
+    length = max(part.shape[dim] for part in parts)
     behind = (0, 0) * (-dim - 1)  # F.pad counts axes from the last one
-    return torch.cat([F.pad(part, (*behind, length - part.shape[dim], 0)) for part in (rows, joining)])
+    return torch.cat([F.pad(part, (*behind, length - part.shape[dim], 0)) for part in parts])

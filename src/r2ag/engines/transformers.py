@@ -11,6 +11,8 @@ from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
 from r2ag.engines.base import Generation
+from r2ag.engines.batch import Batch, unknown_layers
+from r2ag.engines.writing import Sampling, Writing
 from r2ag.model import MixedEmbeddings
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class TransformersEngine:
         stop: str = "",
     ) -> list[Generation]:
         """See Engine."""
+        if self._writes_side_by_side(mixed):
+            return self._write(mixed, max_new_tokens, stop)
         clock = _Clock(lambda ids: self._text(ids, stop), on_text)
         started = time.perf_counter()
         ids = self._generate(mixed, max_new_tokens, clock, stop)
@@ -52,6 +56,19 @@ class TransformersEngine:
             )
             for row in (self._until_stop(sequence) for sequence in ids.tolist())
         ]
+
+    def _writes_side_by_side(self, mixed: MixedEmbeddings) -> bool:
+        """On CPUs, where prompts that are read together gain less than their padding costs."""
+        return len(mixed.embeddings) > 1 and self.llm.device.type == "cpu" and not unknown_layers(self.llm)
+
+    def _write(self, mixed: MixedEmbeddings, max_new_tokens: int, stop: str) -> list[Generation]:
+        sampling = Sampling(max_new_tokens, stop=(stop,) if stop else ())
+        rows = [Writing(sampling, self.tokenizer, self.stop_tokens) for _ in mixed.embeddings]
+        batch = Batch(self.llm)
+        batch.join(mixed, *rows)
+        while len(batch):
+            batch.step()
+        return [row.generation() for row in rows]
 
     @torch.inference_mode()
     def _generate(self, mixed: MixedEmbeddings, max_new_tokens: int, clock: _Clock, stop: str) -> Tensor:

@@ -1,7 +1,8 @@
 """What torch does slowly on CPUs in bfloat16, done faster; benchmarks/attention.py measures it.
 
 torch's fused attention multiplies bfloat16 without the CPU's instructions for it, so that at 600 tokens attention takes
-half of a training step. Plain matrix products over blocks of queries use them, and skip what causality hides.
+half of a training step. Plain matrix products over blocks of queries use them, and skip what causality hides. Keys and
+values that several heads share are not copied for each.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CAUSAL_BLOCKS = "r2ag_causal_blocks"
-BLOCK = 256  # queries at a time: 128 to 256 were fastest for 350 to 1,500 tokens
+BLOCK = 128  # queries at a time: fastest for 500 and 1,500 tokens
 
 
 def make_fast_on_cpu(llm: PreTrainedModel) -> None:
@@ -54,28 +55,37 @@ def causal_blocks(
     Returns:
         (batch, queries, heads, size), and no weights.
     """
-    queries, size = query.shape[2:]
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    transposed = (key * (size**-0.5 if scaling is None else scaling)).transpose(-1, -2)
+    batch, heads, queries, size = query.shape
+    groups = heads // key.shape[1]
+    scaled = query * (size**-0.5 if scaling is None else scaling)
+    grouped = scaled.unflatten(1, (-1, groups))  # the queries that share a key head are rows of one product
+    keys, values = key.flatten(0, 1), value.flatten(0, 1)
     before = key.shape[2] - queries
     blocks = []
     for start in range(0, queries, BLOCK):
         stop = min(queries, start + BLOCK)
         seen = before + stop
-        scores = query[:, :, start:stop] @ transposed[..., :seen]
-        visible = _causal(scores, before + start) if attention_mask is None else attention_mask[..., start:stop, :seen]
-        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+        rows = grouped[..., start:stop, :].reshape(len(keys), groups * (stop - start), size)
+        scores = rows @ keys[:, :seen].transpose(1, 2)
+        _hide(
+            scores.view(batch, -1, groups, stop - start, seen),
+            None if attention_mask is None else attention_mask[..., start:stop, :seen],
+        )
         weights = torch.softmax(scores, dim=-1)
         if module.training and dropout:
             weights = nn.functional.dropout(weights, dropout)
-        blocks.append(weights @ value[:, :, :seen])
+        blocks.append((weights @ values[:, :seen]).view(batch, heads, stop - start, size))
     return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
 
 
-def _causal(scores: Tensor, before: int) -> Tensor:
-    return torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril(before)
+def _hide(scores: Tensor, visible: Tensor | None) -> None:
+    """In place, in scores (batch, key heads, groups, queries, keys) what a query may not look at."""
+    lowest = torch.finfo(scores.dtype).min
+    if visible is not None:
+        scores.masked_fill_(~visible[:, :, None], lowest)
+    elif (count := scores.shape[-2]) > 1:  # of a block, causality hides from its own keys alone
+        later = torch.ones(count, count, dtype=torch.bool, device=scores.device).triu(1)
+        scores[..., -count:].masked_fill_(later, lowest)
 
 
 def _packed(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
