@@ -16,7 +16,7 @@ store.write_documents(
 models = R2AGModels()
 pipeline = Pipeline()
 pipeline.add_component("retriever", InMemoryBM25Retriever(store, top_k=8))
-pipeline.add_component("ranker", R2AGRanker(models, threshold=0.05))
+pipeline.add_component("ranker", R2AGRanker(models, threshold=0.3))
 pipeline.add_component("generator", R2AGGenerator(models))
 pipeline.connect("retriever.documents", "ranker.documents")
 pipeline.connect("ranker.documents", "generator.documents")
@@ -25,6 +25,5 @@ inputs = {"retriever": {"query": question}, "ranker": {"query": question}, "gene
 reply = pipeline.run(inputs)["generator"]["replies"][0]
 print(reply.text, "- cited:", reply.meta["r2ag"]["citations"])
 
-saved = pipeline.dumps()
-loaded = Pipeline.loads(saved, allowed_modules=["r2ag.*"])
-print("saved and loaded:", loaded == pipeline)
+loaded = Pipeline.loads(pipeline.dumps(), allowed_modules=["r2ag.*"])
+print("saved and loaded:", loaded.run(inputs)["generator"]["replies"][0].text)

@@ -2,7 +2,7 @@
 
 models = R2AGModels()
 pipeline = Pipeline()
-pipeline.add_component("ranker", R2AGRanker(models, threshold=0.1))
+pipeline.add_component("ranker", R2AGRanker(models, threshold=0.3))
 pipeline.add_component("generator", R2AGGenerator(models))
 pipeline.connect("ranker.documents", "generator.documents")
 """
