@@ -39,7 +39,7 @@ TINY = TrainingConfig(
 RUNS: dict[str, dict[str, Any]] = {
     "r2ag": {},
     "r2ag, frozen relevance": {"freeze_relevance": True},
-    "r2ag with lora": {"lora": True, "lora_rank": 4},
+    "r2ag with lora": {"lora": True, "lora_rank": 4, "gradient_checkpointing": True},
     "learned-tokens": {"method": "learned-tokens"},
     "xrag": {"method": "xrag"},
     "raft": {"method": "raft", "lora_rank": 4},

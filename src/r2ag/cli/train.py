@@ -143,6 +143,10 @@ def train(
     feature_dropout: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of lists that lose their features.")
     ] = DEFAULT.feature_dropout,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option("--gradient-checkpointing", help="Compute each layer twice: slower, with less memory."),
+    ] = False,
     limit: Limit = None,
     seed: Seed = DEFAULT.seed,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")] = False,
@@ -180,6 +184,7 @@ def train(
         contrast=contrast,
         without_relevant=without_relevant,
         feature_dropout=feature_dropout,
+        gradient_checkpointing=gradient_checkpointing,
         seed=seed,
     )
     folder = check_output(output, "model.safetensors")

@@ -48,6 +48,7 @@ class TrainingConfig:
     prompt: str = DEFAULT_PLAIN  # the family whose words the prompt has, around the slots
     targets: Targets = "gold"
     max_prompt_tokens: int = 700
+    gradient_checkpointing: bool = False  # compute each layer once more on the way back: slower, with less memory
     held_back: float = 0.15
     evaluations: int = 3  # on the stopping records, evenly through the run
     patience: int = 2  # evaluations without a better loss before training stops

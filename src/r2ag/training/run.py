@@ -34,6 +34,7 @@ from r2ag.training.matching import train_matching
 from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
+from r2ag.training.recompute import recompute_layers
 from r2ag.training.trainer import KeepInEvaluation, LossLog, R2AGTrainer, training_arguments
 from r2ag.types import RankedList, Record
 
@@ -81,6 +82,8 @@ def train(
     described = {name: _describe(parts.encoder, getattr(split, name), vector_cache) for name in _PARTS}
     adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
     llm = with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
+    if config.gradient_checkpointing:
+        recompute_layers(llm)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
     if config.targets != "gold":
