@@ -61,3 +61,27 @@ def test_only_bfloat16_on_a_cpu_is_changed():
     assert llm.config._attn_implementation == cpu.CAUSAL_BLOCKS
     logits = llm(inputs_embeds=torch.randn(2, 9, 32, dtype=torch.bfloat16), logits_to_keep=3).logits
     assert logits.shape == (2, 3, VOCABULARY)
+
+
+def test_weights_times_a_single_row_leave_onednn_out():
+    llm = tiny_llm().to(torch.bfloat16)
+    linear = llm.model.layers[0].mlp.up_proj
+    rows = torch.randn(3, 1, 32, dtype=torch.bfloat16)
+    expected = linear(rows)
+    cpu.make_fast_on_cpu(llm)
+    used = []
+    real = torch.nn.functional.linear
+
+    def seen(*arguments):
+        used.append(cpu.onednn.enabled)
+        return real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "linear", seen)
+        linear(rows)
+        found = torch.cat([linear(row[None]) for row in rows])
+        with pytest.raises(RuntimeError):
+            linear(torch.randn(1, 31, dtype=torch.bfloat16))
+    assert used == [True, False, False, False, False]
+    assert cpu.onednn.enabled
+    torch.testing.assert_close(found, expected)
