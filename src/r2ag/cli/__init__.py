@@ -5,7 +5,9 @@ Nothing here loads torch; the commands import what they need when they run, so t
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import inspect
 import os
 import sys
@@ -206,8 +208,20 @@ app.add_typer(data, name="data", help="Convert data sets, make records of your o
 _command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
 
 
+# Looking for garbage among the objects of torch and its kin, again and again while they are imported and once more at
+# the end, takes a third of a short command's time.
+SELDOM = 50_000
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0 done, 1 failed, 2 unusable arguments or input, 130 stopped."""
+    """Runs one command; returns the exit status: 0 done, 1 failed, 2 unusable arguments or input, 130 stopped.
+
+    Args:
+        arguments: None takes the process's own, and then the process is taken to be this command's alone.
+    """
+    if arguments is None:
+        gc.set_threshold(SELDOM)
+        atexit.register(gc.freeze)
     survive_any_text()
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with warnings.catch_warnings():
