@@ -21,7 +21,7 @@ from tests.docs.blocks import PAGES, Command, blocks, commands, whole
 __all__ = ["r2ag"]
 
 ONLY_PARSED = {  # what a command's page, line or words show: why it is not run
-    r"^docs/adapters\.md": "hours of training and evaluation, on data sets that no test has",
+    r"^docs/(adapters|results)\.md": "hours of training and evaluation, on data sets that no test has",
     r"^docs/scale-out\.md": "needs vLLM: make test-engines",
     r"^docs/stores\.md": "needs a database server: make test-stores",
     r"^docs/studies\.md": "hours of evaluation, on data sets that no test has",
