@@ -108,9 +108,13 @@ class FeatureEncoder:
         return min(PASSAGE_TOKENS, self.max_tokens)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, without the special ones that the encoder adds."""
-        tokens = self.model.tokenizer(_encodable(text), add_special_tokens=False, verbose=False)
-        return len(tokens["input_ids"])
+        """Tokens of a text, without the special ones that the encoder adds; one thread may count while another
+        encodes."""
+        return self._count_tokens(text)
+
+    @cached_property
+    def _count_tokens(self) -> Callable[[str], int]:
+        return self.token_counter()
 
     def token_counter(self) -> Callable[[str], int]:
         """A `count_tokens` for another thread than the one that encodes: a tokenizer serves one thread at a time."""
@@ -154,7 +158,7 @@ class FeatureEncoder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         encode = self.model.encode_query if is_query else self.model.encode_document
         vectors = encode(
-            [_legible(text) for text in texts],
+            [legible(text) for text in texts],
             normalize_embeddings=self.similarity == "cosine",
             show_progress_bar=progress,
         )
@@ -183,7 +187,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _legible(text: str) -> str:
+def legible(text: str) -> str:
     """Control characters alone leave no token, which models whose tokenizer adds none of its own can't read."""
     clean = _encodable(text)
     return clean if any(letter.isprintable() and not letter.isspace() for letter in clean) else "?"

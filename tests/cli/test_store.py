@@ -46,6 +46,21 @@ def test_indexing_twice_does_the_work_once(r2ag: Command, tiny: Tiny, store: Pat
     assert "0 passages" in again.out
 
 
+def test_indexing_on_several_devices(r2ag: Command, tiny: Tiny, store: Path, tmp_path: Path) -> None:
+    outcome = index(r2ag, tiny, tmp_path / "other", "--devices", "cpu,cpu")
+    assert f"{len(TOPICS)} added" in outcome.out, outcome.err
+    assert outcome.err.splitlines() == ["Loading the encoder …"]
+    found = [asked(r2ag, tiny, folder) for folder in (store, tmp_path / "other")]
+    assert [d["text"] for d in found[0]["documents"]] == [d["text"] for d in found[1]["documents"]]
+    for options, word in (
+        (["--devices", "cpu,cuda:99"], "cuda:99"),
+        (["--encoder", "any", "--embeddings-url", "http://127.0.0.1:9", "--devices", "cpu"], "--devices"),
+    ):
+        sentence = r2ag.refused("index", tiny.documents, "--store", tmp_path / "none", *options)
+        assert word in sentence
+        assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("finder", ["dense", "bm25", "hybrid"])
 def test_asking_a_store(r2ag: Command, tiny: Tiny, store: Path, finder: str) -> None:
     answer = asked(r2ag, tiny, store, "--finder", finder, "--k", 1, "--no-abstain")

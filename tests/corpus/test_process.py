@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def test_a_parser_that_hangs(parser_that, monkeypatch, code):
         parser.parse(b"any", ".pdf")
     assert time.perf_counter() - started < 60
     assert parser.parse(PAGE, ".html").title == "Bees"
+    parser.close()
+
+
+def test_a_parser_that_hangs_is_stopped_by_another_thread(parser_that):
+    parser = parser_that("while True: pass")
+    stop = threading.Timer(1, parser.stop)
+    stop.start()
+    begin = time.monotonic()
+    with pytest.raises(UnreadableError, match="was stopped"):
+        parser.parse(b"%PDF-", ".pdf")
+    assert time.monotonic() - begin < 30
+    stop.join()
+    with pytest.raises(UnreadableError, match="was stopped"):
+        parser.parse(PAGE, ".html")
     parser.close()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,14 @@ def index(
     retriever: Retriever = None,
     encoder: EncoderName = None,
     embeddings_url: EmbeddingsUrl = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Encode on all of these at once, as in cuda:0,cuda:1 or cpu,cpu,cpu,cpu.",
+            show_default="one, the GPU if there is one",
+        ),
+    ] = None,
 ) -> None:
     """Bring a store up to date with files and folders.
 
@@ -60,9 +69,10 @@ def index(
         from r2ag.cli.progress import IndexProgress
 
         opened = open_encoder(adapter, retriever, encoder, embeddings_url)
-        into = create_store(store, opened)
-        with IndexProgress() as progress:
-            report = index_files(into, paths, opened, fields, progress)
+        with _on(devices, opened) as several:
+            into = create_store(store, several)
+            with IndexProgress() as progress:
+                report = index_files(into, paths, several, fields, progress)
         tell_skipped(report.skipped, report.unread)
         print_facts(
             [
@@ -73,6 +83,21 @@ def index(
             ],
             stdout,
         )
+
+
+@contextmanager
+def _on(devices: str | None, encoder: TextEncoder) -> Iterator[TextEncoder]:
+    """The encoder on the devices that --devices names."""
+    if devices is None:
+        yield encoder
+        return
+    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder_pool import EncoderPool
+
+    if not isinstance(encoder, FeatureEncoder):
+        raise InputError("--devices are for an encoder that runs here; leave it out with --embeddings-url.")
+    with EncoderPool(encoder, devices.split(",")) as pool:
+        yield pool
 
 
 def open_encoder(

@@ -67,6 +67,10 @@ class FileReader:
             unread=contents.unread,
         )
 
+    def stop(self) -> None:
+        """Another thread that reads a file need not read it to its end."""
+        self._parser.stop()
+
     def close(self) -> None:
         """Ends the parser process; reading on starts another."""
         self._parser.close()

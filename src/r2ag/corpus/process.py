@@ -32,6 +32,7 @@ class ParserProcess:
     def __init__(self, max_seconds: int = MAX_SECONDS) -> None:
         self.max_seconds = max_seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def parse(self, content: bytes, suffix: str) -> Contents:
         """Parses one file's content as the format of the suffix.
@@ -43,13 +44,19 @@ class ParserProcess:
         try:
             return self._parse(content, suffix)
         except _LostError:
-            if is_new:
+            if is_new and not self._stopped:
                 raise UnreadableError(_LOST) from None
         # What earlier files left behind may have been the trouble.
         try:
             return self._parse(content, suffix)
         except _LostError:
             raise UnreadableError(_LOST) from None
+
+    def stop(self) -> None:
+        """Parses nothing more; another thread that waits for a file is told so at once."""
+        self._stopped = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def close(self) -> None:
         """Ends the process."""
@@ -59,6 +66,8 @@ class ParserProcess:
             self._process = None
 
     def _parse(self, content: bytes, suffix: str) -> Contents:
+        if self._stopped:
+            raise UnreadableError("was not read, as reading was stopped.")
         process = self._process = self._process or _start(self.max_seconds)
         late = Event()
 

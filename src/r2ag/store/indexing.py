@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import numpy as np
 
 from r2ag.corpus import FileReader, Skipped, SourceFile, chunk, list_files
 from r2ag.encoder import PASSAGE_TOKENS, TextEncoder
+from r2ag.encoder_pool import EncoderPool
 from r2ag.errors import InputError
 from r2ag.store.base import AnyStore, AnyWriter, StoredFile
 from r2ag.store.conditions import Value
 from r2ag.store.writer import check_fields, storable, with_fields
 from r2ag.types import Document
 
-# Read before they are encoded, which goes by length: the more there are, the less has to be padded.
+# Read before they are encoded, which goes by length: the more there are, the less has to be padded. A pool of encoders
+# takes as many for each of them.
 PASSAGES_AT_ONCE = 512
 ENCODED_AT_ONCE = WRITTEN_AT_ONCE = 128
 
@@ -124,6 +127,8 @@ class _Indexing:
         self._known = known
         self._fields = fields
         self._on_progress = on_progress
+        self._encoders = len(encoder.devices) if isinstance(encoder, EncoderPool) else 1
+        self._stopped = False
         self._skipped: list[Skipped] = []
         self._unread: list[tuple[str, tuple[str, ...]]] = []
         self._counts = {"added": 0, "changed": 0, "unchanged": 0, "removed": 0, "passages": 0}
@@ -141,19 +146,33 @@ class _Indexing:
         self._total = sum(sizes.values())
         if sizes:
             self._on_progress(Progress(0, self._total))
-        with FileReader() as reader:  # one parser process for all files
-            self._read_all(reader, sizes)
+        self._read_all(sizes)
         return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
 
-    def _read_all(self, reader: FileReader, sizes: Mapping[Path, int]) -> None:
-        batch = _Batch()
+    def _read_all(self, sizes: Mapping[Path, int]) -> None:
+        """What comes next is read and cut into passages while this is encoded."""
+        with ThreadPoolExecutor(1) as ahead, FileReader() as reader:  # one parser process for all files
+            batches = self._batches(reader, sizes)
+            coming = ahead.submit(next, batches, None)
+            try:
+                while (batch := coming.result()) is not None:
+                    coming = ahead.submit(next, batches, None)
+                    self._write(batch)
+            finally:
+                self._stopped = True
+                reader.stop()
+
+    def _batches(self, reader: FileReader, sizes: Mapping[Path, int]) -> Iterator[_Batch]:
+        batch, passages = _Batch(), 0
         for path, size in sizes.items():
-            self._read(path, reader, batch)
+            if self._stopped:
+                return
+            passages += self._read(path, reader, batch)
             batch.bytes_read += size
-            if len(batch.documents) >= PASSAGES_AT_ONCE:
-                self._write(batch)
-                batch = _Batch()
-        self._write(batch)
+            if passages >= PASSAGES_AT_ONCE * self._encoders:
+                yield batch
+                batch, passages = _Batch(), 0
+        yield batch
 
     def _size_to_read(self, path: Path, batch: _Batch) -> int | None:
         """The size of a file that has to be read; None for an unchanged one, which may get further metadata."""
@@ -169,14 +188,15 @@ class _Indexing:
         self._counts["unchanged"] += 1
         return None
 
-    def _read(self, path: Path, reader: FileReader, batch: _Batch) -> None:
+    def _read(self, path: Path, reader: FileReader, batch: _Batch) -> int:
+        """How many passages of the file are to be encoded."""
         source = _source(path)
         known = self._known.get(source)
         file = reader.read(path)
         if isinstance(file, Skipped):
             self._skipped.append(file)
             batch.removed += [source] if known else []
-            return
+            return 0
         if file.unread:
             self._unread.append((source, file.unread))
         fields = {**(known.fields if known else {}), **self._fields}
@@ -184,9 +204,11 @@ class _Indexing:
         if known and known.digest == file.digest:
             self._counts["unchanged"] += 1
             batch.described.append(stored)
-        else:
-            self._counts["changed" if known else "added"] += 1
-            batch.put.append((stored, self._passages(file)))
+            return 0
+        self._counts["changed" if known else "added"] += 1
+        passages = self._passages(file)
+        batch.put.append((stored, passages))
+        return len(passages)
 
     def _passages(self, file: SourceFile) -> list[Document]:
         return chunk(file, self._encoder.count_tokens, min(PASSAGE_TOKENS, self._encoder.max_tokens))
@@ -217,8 +239,9 @@ class _Indexing:
         documents = batch.documents
         order = sorted(range(len(documents)), key=lambda index: -len(documents[index].passage))
         vectors = np.zeros((len(documents), self._encoder.dimension), np.float32)
-        for start in range(0, len(documents), ENCODED_AT_ONCE):
-            part = order[start : start + ENCODED_AT_ONCE]
+        at_once = ENCODED_AT_ONCE * self._encoders
+        for start in range(0, len(documents), at_once):
+            part = order[start : start + at_once]
             vectors[part] = self._encoder.encode_documents([documents[index] for index in part])
             share = (start + len(part)) / len(documents)
             self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
