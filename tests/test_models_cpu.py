@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -85,3 +87,15 @@ def test_weights_times_a_single_row_leave_onednn_out():
     assert used == [True, False, False, False, False]
     assert cpu.onednn.enabled
     torch.testing.assert_close(found, expected)
+
+
+def test_a_copy_has_weights_of_its_own():
+    llm = tiny_llm().to(torch.bfloat16)
+    cpu.make_fast_on_cpu(llm)
+    copied = copy.deepcopy(llm)
+    for weight in copied.parameters():
+        weight.data.zero_()
+    for rows in (1, 3):
+        read = torch.randn(rows, 32, dtype=torch.bfloat16)
+        assert copied.model.layers[0].mlp.up_proj(read).eq(0).all()
+        assert llm.model.layers[0].mlp.up_proj(read).ne(0).any()

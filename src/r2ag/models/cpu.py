@@ -8,11 +8,9 @@ as long as torch's own code for weights times a single row, as in each step of o
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def make_fast_on_cpu(llm: PreTrainedModel) -> None:
     if onednn.enabled:
         for module in llm.modules():
             if type(module) is nn.Linear:
-                _leave_out_onednn_for_single_rows(module)
+                module.__class__ = _RowLinear
 
 
 def causal_blocks(
@@ -103,18 +101,15 @@ def _packed(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (hidden.flatten(0, -2).unflatten(0, hidden.shape[:-1]), *inputs[1:])
 
 
-def _leave_out_onednn_for_single_rows(linear: Any) -> None:
-    many = linear.forward
+class _RowLinear(nn.Linear):
+    """A layer that leaves oneDNN out for a single row."""
 
-    @wraps(many)
-    def forward(rows: Tensor) -> Tensor:
-        if rows.shape[:-1].numel() > 1:
-            return cast("Tensor", many(rows))
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        if input.shape[:-1].numel() > 1:
+            return super().forward(input)
         onednn.enabled = False
         try:
-            return F.linear(rows, linear.weight, linear.bias)
+            return super().forward(input)
         finally:
             # Not what it was before: of two threads the later one might have found it off.
             onednn.enabled = True
-
-    linear.forward = forward
