@@ -205,6 +205,7 @@ def test_names_that_no_system_takes(r2ag: Command, tiny: Tiny, tmp_path: Path) -
         (["--max-prompt-tokens", "100"], "give more"),
         (["--resume"], "--resume"),
         (["--encoder-lora", "nowhere"], "nowhere"),
+        (["--vectors", __file__], "is a file"),
     ],
 )
 def test_training_options(r2ag: Command, tiny: Tiny, tmp_path: Path, options: list[str], words: str) -> None:

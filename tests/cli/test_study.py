@@ -94,6 +94,7 @@ def test_a_study_that_trains_goes_on_where_it_stopped(
     settings = config["training"]["settings"]
     assert (settings["batch_size"], settings["most_documents"], settings["matching_weight"]) == (2, 3, 0)
     assert config["former"]["positions"] is False
+    assert not (output / "adapters" / "60-records-seed0-run" / "vectors").exists()  # trainings share the study's
     assert found["figures"]["questions-test"]["rows"]["60"]["methods"]["r2ag"]["compared_with"] == ["60", "rag"]
     # Killed at the end of training: the adapter isn't there, its checkpoints are.
     before = (adapter / "model.safetensors").read_bytes()

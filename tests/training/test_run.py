@@ -189,6 +189,11 @@ def test_a_run_goes_on_with_its_own_settings_alone(tmp_path, monkeypatch):
             tiny_run(tmp_path / "adapter")
     with pytest.raises(InputError, match=r"adapter-run was started with learning_rate = 0.001, not 0.5"):
         tiny_run(tmp_path / "adapter", resume=True, learning_rate=0.5)
+    settings = tmp_path / "adapter-run" / "settings.json"
+    older = json.loads(settings.read_text())
+    del older["gradient_checkpointing"]
+    settings.write_text(json.dumps(older))
+    tiny_run(tmp_path / "adapter", resume=True)
 
 
 def test_own_answers_need_an_llm_that_answers(tmp_path):

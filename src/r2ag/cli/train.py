@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r2ag.cli.folders import check_output
+from r2ag.cli.folders import check_folder, check_output
 from r2ag.cli.options import Limit, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.requirements import need_training
@@ -147,6 +147,12 @@ def train(
         bool,
         typer.Option("--gradient-checkpointing", help="Compute each layer twice: slower, with less memory."),
     ] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Vectors of texts are kept here; runs may share it.", show_default="DIR-run/vectors"
+        ),
+    ] = None,
     limit: Limit = None,
     seed: Seed = DEFAULT.seed,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")] = False,
@@ -189,6 +195,8 @@ def train(
     )
     folder = check_output(output, "model.safetensors")
     work = folder.with_name(f"{folder.name}-run")
+    if vectors is not None:
+        check_folder(vectors, "--vectors")
     if not dry_run:
         _check_run(work, resume)
     records = _records(files, limit, config)
@@ -206,7 +214,7 @@ def train(
 
             print_facts(estimate(records, start, config).facts(), stdout)
             return
-        adapter = _train(records, start, folder, config, resume)
+        adapter = _train(records, start, folder, config, vectors or work / "vectors", resume)
         if os.environ.get("RANK", "0") == "0":
             print_facts(training_facts(adapter, work), stdout)
 
@@ -266,7 +274,9 @@ def _check_settings(records: Sequence[Record], start: Start, config: TrainingCon
         ) from None
 
 
-def _train(records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, resume: bool) -> Adapter:
+def _train(
+    records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, vectors: Path, resume: bool
+) -> Adapter:
     from r2ag.training.run import train as run
 
     work = folder.with_name(f"{folder.name}-run")
@@ -278,7 +288,7 @@ def _train(records: Sequence[Record], start: Start, folder: Path, config: Traini
             folder,
             config,
             start.former,
-            vector_cache=work / "vectors",
+            vector_cache=vectors,
             resume=resume,
             start=start.adapter,
         )

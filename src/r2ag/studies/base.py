@@ -107,7 +107,8 @@ def training(options: Options, name: str, seed: int, *changes: str, **step: Any)
     models = [("--llm", options.llm), ("--retriever", options.retriever)]
     named = [part for option, value in models if value and option not in changes for part in (option, value)]
     count = [] if options.records is None or "--limit" in changes else ["--limit", str(options.records)]
-    command = ("train", *shlex.split(options.recipe), *named, *count, "--seed", str(seed), *changes)
+    shared = ("--vectors", str(options.output / "vectors"))
+    command = ("train", *shlex.split(options.recipe), *named, *count, *shared, "--seed", str(seed), *changes)
     return Step(options.folder(f"{name}-seed{seed}"), command, options.train, **step)
 
 

@@ -160,7 +160,8 @@ def _remember_settings(
     settings |= {} if former is None else {"former": asdict(former)}
     settings = json.loads(json.dumps(settings))
     if resume and file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
+        defaults = json.loads(json.dumps(asdict(TrainingConfig())))  # what an older version could not yet be told
+        before = defaults | json.loads(file.read_text(encoding="utf-8"))
         if changed := [name for name in sorted(settings | before) if settings.get(name) != before.get(name)]:
             name = changed[0]
             raise InputError(
