@@ -39,16 +39,21 @@ lint: $(INSTALLED) ## style, formatting and types
 docs: .venv-docs/.installed ## the documentation as a site, in site/
 	.venv-docs/bin/zensical build --clean
 
-bench: $(INSTALLED) ## ratios: features, start-up, R²AG's machinery, stores, each step of an answer, scaling; RECORDS=FILE: training, too
+# FULL=1 takes the numbers behind the comma.
+pick = $(if $(FULL),$(2),$(1))
+
+bench: $(INSTALLED) ## ratios of each part's speed, ten minutes; RECORDS=FILE: training and memory, too; FULL=1: as docs/performance.md has them, hours
 	$(BIN)/python benchmarks/features.py
-	$(BIN)/python benchmarks/overhead.py --runs 5
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/machinery.py --pairs 20
+	$(BIN)/python benchmarks/overhead.py --runs $(call pick,3,10)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/machinery.py --pairs $(call pick,20,200)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/store.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files 200 --turns 2
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/answering.py --runs 1
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --runs 1
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/indexing.py --files $(call pick,200,1000) --turns $(call pick,2,3)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/answering.py --runs $(call pick,1,3)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --runs $(call pick,1,2)
 ifdef RECORDS
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training.py --data $(RECORDS) --records 8 --turns 1
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training.py --data $(RECORDS) --records 8 --turns $(call pick,1,2)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py --data $(RECORDS) --sizes 500,$(call pick,2000,100000) \
+	    --lists 60,100
 endif
 
 clean: ## removes all that was made, .venv too
