@@ -251,3 +251,34 @@ def test_a_target_follows_the_answer_cue_behind_a_space():
     words = PromptTemplate(R2AG.head, R2AG.document, R2AG.tail)
     assert builder().tokenizer.decode(builder().target("a mason")[:-1]) == " a mason"
     assert builder().tokenizer.decode(builder(words=words).target("a mason")[:-1]) == "a mason"
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("head", ["Answer from these results.\n", "Question: {question}\nResults:\n", "{question}"])
+@given(questions=st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=2))
+def test_an_opening_is_the_same_for_every_question(kind, template, head, questions):
+    words = PromptTemplate(head, R2AG.document, R2AG.tail, R2AG.answer_cue)
+    history = (Turn("user", "hello"), Turn("assistant", "yes"))
+    built = builder(kind, template, words)
+    for turns in ((), history):
+        prompts = [built.build(question, some_documents(2), 5000, turns) for question in questions]
+        openings = [prompt.ids[: prompt.opening] for prompt in prompts]
+        shorter, longer = sorted(openings, key=len)
+        if "{question}" not in head:
+            assert shorter == longer
+        # A question may happen to go on as the words before it do.
+        assert longer[: len(shorter)] == shorter
+        assert all(prompt.opening < prompt.slots[0][0] for prompt in prompts)
+        known = builder(kind, template, words).build("?", some_documents(1), 5000, turns)
+        assert abs(known.opening - len(shorter)) <= 3
+
+
+def test_what_stands_before_the_documents_is_the_opening():
+    built = builder(template="chatml")
+    prompt = built.build(QUESTION, some_documents(1), 500)
+    opening = "<|im_start|>user\nAnswer from these results.\n"
+    assert built.tokenizer.decode(prompt.ids[: prompt.opening]) == opening
+    asked = builder(template="chatml", words=PromptTemplate("Asked: {question}\n", "{document}", "Now answer."))
+    prompt = asked.build(QUESTION, some_documents(1), 500)
+    assert built.tokenizer.decode(prompt.ids[: prompt.opening]).rstrip() == "<|im_start|>user\nAsked:"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from r2ag.former import Former, FormerOutput
+from r2ag.openings import Openings, Unread
 from r2ag.prompting import Prompt
 
 IGNORED = -100  # label of a position that is padding
@@ -22,10 +23,14 @@ IGNORED = -100  # label of a position that is padding
 
 @dataclass(frozen=True)
 class MixedEmbeddings:
-    """What the LLM reads: `embeddings` (batch, length, h₂) padded on the left, `mask` (batch, length)."""
+    """What the LLM reads: `embeddings` (batch, length, h₂) padded on the left, `mask` (batch, length).
+
+    `openings` are the ids that each row begins with, behind its padding, and that many prompts begin with alike.
+    """
 
     embeddings: Tensor
     mask: Tensor
+    openings: tuple[tuple[int, ...], ...] = ()
 
     @property
     def positions(self) -> Tensor:
@@ -40,6 +45,7 @@ class R2AGModel(nn.Module):
         super().__init__()
         self.llm = llm
         self.former = former
+        self._openings = Openings(llm)
 
     @property
     def device(self) -> torch.device:
@@ -72,17 +78,18 @@ class R2AGModel(nn.Module):
         embeddings = self.llm.get_input_embeddings()(table)
         if anchors is not None:
             embeddings = _place(embeddings, anchors, prompts, pads)
-        return MixedEmbeddings(embeddings, mask)
+        return MixedEmbeddings(embeddings, mask, tuple(prompt.ids[: prompt.opening] for prompt in prompts))
 
     def answer_logits(self, mixed: MixedEmbeddings, count: int) -> Tensor:
         """Next-token logits at the last `count` positions only, fp32, (batch, count, vocabulary)."""
-        logits: Tensor = self.llm(
-            inputs_embeds=mixed.embeddings,
-            attention_mask=mixed.mask,
-            position_ids=mixed.positions,
-            logits_to_keep=count,
-            use_cache=False,
-        ).logits
+        # What an LLM that learns has read once, it would read otherwise after the next step.
+        learns = any(parameter.requires_grad for parameter in self.llm.parameters())
+        unread = (
+            Unread(mixed.embeddings, mixed.mask, mixed.positions, None)
+            if learns
+            else self._openings.behind(mixed, adds=False)
+        )
+        logits: Tensor = self.llm(**unread.arguments, logits_to_keep=count, use_cache=False).logits
         return logits.float()
 
     def language_loss(

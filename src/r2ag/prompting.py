@@ -85,13 +85,15 @@ class Prompt:
     """Token ids, and where E^R enters: `slots[i]` are the positions of document i's embeddings.
 
     The ids at slot positions are placeholders that are never embedded. `shortened` counts documents that were cut.
-    `documents[i]` is where document i's text begins and where it has ended.
+    `documents[i]` is where document i's text begins and where it has ended. `opening` counts the first ids that are
+    the same for every question.
     """
 
     ids: tuple[int, ...]
     slots: tuple[tuple[int, ...], ...]
     shortened: int = 0
     documents: tuple[tuple[int, int], ...] = ()
+    opening: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -126,12 +128,12 @@ class PromptBuilder:
             InputError: the question is empty or over 20,000 characters, or doesn't fit even without documents.
         """
         check_question(question)
-        before, after = self._frame(question, history)
-        openings = [self._opening(number) for number in range(1, len(documents) + 1)]
+        before, after, opening = self._frame(question, history)
+        labels = [self._label(number) for number in range(1, len(documents) + 1)]
         closing = self._plain.encode(self.template.document.partition("{document}")[2])
         slots = self.slots if self.template.has_slots else 0
         texts = [self._plain.encode(document.passage) if self.template.has_texts else [] for document in documents]
-        fixed = len(before) + len(after) + sum(len(a) + len(b) + slots + len(closing) for a, b in openings)
+        fixed = len(before) + len(after) + sum(len(a) + len(b) + slots + len(closing) for a, b in labels)
         room = max_tokens - fixed
         if room < len(documents):
             raise InputError(
@@ -141,14 +143,14 @@ class PromptBuilder:
         cap = _even_cap([len(text) for text in texts], room)
         cap = cap if max_document_tokens is None else min(cap, max_document_tokens)
         ids, positions, spans = list(before), [], []
-        for (to_slot, from_slot), text in zip(openings, texts, strict=True):
+        for (to_slot, from_slot), text in zip(labels, texts, strict=True):
             ids += to_slot
             positions.append(tuple(range(len(ids), len(ids) + slots)))
             ids += [self._placeholder] * slots + from_slot
             spans.append((len(ids), len(ids) + len(text[:cap])))
             ids += text[:cap] + closing
         shortened = sum(len(text) > cap for text in texts)
-        return Prompt(tuple(ids + after), tuple(positions), shortened, tuple(spans))
+        return Prompt(tuple(ids + after), tuple(positions), shortened, tuple(spans), opening)
 
     def target(self, answer: str) -> list[int]:
         """Ids that training teaches the LLM to write: the answer and what ends it."""
@@ -170,26 +172,37 @@ class PromptBuilder:
     def _uses_chat(self) -> bool:
         return self.template.chat and self.tokenizer.chat_template is not None
 
-    def _opening(self, number: int) -> tuple[list[int], list[int]]:
+    def _label(self, number: int) -> tuple[list[int], list[int]]:
         """Ids before and after a document's slots."""
-        opening = self.template.document.split("{document}")[0].replace("{number}", str(number))
-        to_slot, _, from_slot = opening.partition("{slots}")
+        label = self.template.document.split("{document}")[0].replace("{number}", str(number))
+        to_slot, _, from_slot = label.partition("{slots}")
         return self._plain.encode(to_slot), self._plain.encode(from_slot)
 
-    def _frame(self, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
-        """Ids before the first document and after the last one."""
+    def _frame(self, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int], int]:
+        """Ids before the first document and after the last one, and how many of the first any question leaves alone."""
         head = _fill(self.template.head, question)
         tail = _fill(self.template.tail, question)
         cue = self._plain.encode(self.template.answer_cue)
         if not self._uses_chat:
             spoken = "".join(f"{turn.content}\n\n" for turn in history)
-            start = [self.tokenizer.bos_token_id] if _adds_bos(self.tokenizer) else []
-            return start + self._plain.encode(spoken + head), self._plain.encode(tail) + cue
-        *opening, ending = self._template_texts([*(turn.role for turn in history), "user"])
-        before: list[int] = []
-        for text, content in zip(opening, [*(turn.content for turn in history), head], strict=True):
-            before += text + self._plain.encode(content)
-        return before, self._plain.encode(tail) + ending + cue
+            before = [self.tokenizer.bos_token_id] if _adds_bos(self.tokenizer) else []
+            opening = len(before) + self._opening(spoken, head)
+            return before + self._plain.encode(spoken + head), self._plain.encode(tail) + cue, opening
+        *texts, ending = self._template_texts([*(turn.role for turn in history), "user"])
+        before = []
+        for text, content in zip(texts, [*(turn.content for turn in history), head], strict=True):
+            start = [*before, *text]
+            before = start + self._plain.encode(content)
+        return before, self._plain.encode(tail) + ending + cue, len(start) + self._opening("", head)
+
+    def _opening(self, spoken: str, head: str) -> int:
+        """How many ids of `spoken` and the filled head come before any of the question's."""
+        ids = self._plain.encode(spoken + head)
+        known, field, _ = self.template.head.partition("{question}")
+        if not field:
+            return len(ids)
+        # A token may reach from the template's words into the question.
+        return _alike(ids, self._plain.encode(spoken + known))
 
     def _template_texts(self, roles: Sequence[str]) -> list[list[int]]:
         """Ids of what the chat template writes before each message of these roles, and after the last one.
@@ -268,6 +281,12 @@ def _fields(part: str) -> list[str]:
 
 def _fill(part: str, question: str) -> str:
     return part.replace("{question}", question.strip())
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many ids both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _even_cap(lengths: Sequence[int], room: int) -> int:

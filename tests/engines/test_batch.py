@@ -8,10 +8,20 @@ from r2ag.engines.batch import Batch
 from r2ag.engines.transformers import TransformersEngine
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import InputError
+from r2ag.model import MixedEmbeddings, R2AGModel
+from r2ag.openings import Openings
+from r2ag.prompting import Prompt
 from tests.engines.test_transformers import mixed, random_ids, tiny_engine
 from tests.tiny import LLMS, tiny_llm, tiny_tokenizer
 
 PROMPTS = [random_ids(seed, count) for seed, count in enumerate([3, 40, 17, 1, 25])]
+
+
+class ByGenerate(TransformersEngine):
+    """Whatever the machine, by transformers' own loop."""
+
+    def _writes_side_by_side(self, mixed: MixedEmbeddings) -> bool:
+        return False
 
 
 def new_row(engine: TransformersEngine, sampling: Sampling, pieces: list[str] | None = None) -> Writing:
@@ -30,7 +40,7 @@ def alone(engine: TransformersEngine, prompt: list[int], sampling: Sampling) -> 
 def test_rows_that_come_and_go_are_written_as_by_generate(family):
     """One joins at each step, so that all lengths of what is there and what comes meet; most leave before the last."""
     tokenizer = tiny_tokenizer()
-    engine = TransformersEngine(tiny_llm(family, len(tokenizer)), tokenizer, 3)
+    engine = ByGenerate(tiny_llm(family, len(tokenizer)), tokenizer, 3)
     counts = [6, 24, 4, 9, 1]
     expected = [engine.generate(mixed(engine, p), n)[0] for p, n in zip(PROMPTS, counts, strict=True)]
     batch, rows = Batch(engine.llm), [new_row(engine, Sampling(count)) for count in counts]
@@ -153,3 +163,27 @@ def test_padding_is_of_no_weight():
     assert torch.equal(batch._mask.sum(dim=-1), torch.tensor([40, 1]))
     batch.drop(rows[:1])
     assert batch._mask.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("family", sorted(LLMS))
+def test_openings_change_no_answer(family):
+    """Two kinds of prompts join by turns, padded or not; what they begin with is read once each."""
+    tokenizer = tiny_tokenizer()
+    engine = ByGenerate(tiny_llm(family, len(tokenizer)), tokenizer, 3)
+    openings = [random_ids(seed, 20 + seed) for seed in (7, 8)]
+    prompts = [openings[number % 2] + prompt for number, prompt in enumerate(PROMPTS)]
+    expected = [engine.generate(mixed(engine, prompt), 9)[0].text for prompt in prompts]
+    known = [Prompt(tuple(prompt), (), opening=len(openings[number % 2])) for number, prompt in enumerate(prompts)]
+    model = R2AGModel(engine.llm, torch.nn.Module())
+    read = []
+    engine.llm.register_forward_pre_hook(lambda _, __, given: read.append(given.get("inputs_embeds")), with_kwargs=True)
+    kept = Openings(engine.llm)
+    batch, rows = Batch(engine.llm, kept), [new_row(engine, Sampling(9)) for _ in known]
+    batch.join(model.embed(known[:3], None), *rows[:3])
+    batch.step()
+    batch.join(model.embed(known[3:], None), *rows[3:])
+    while len(batch):
+        batch.step()
+    assert [row.generation().text for row in rows] == expected
+    lengths = [embeddings.shape[1] for embeddings in read if embeddings is not None]
+    assert [lengths.count(len(opening)) for opening in openings] == [1, 1]

