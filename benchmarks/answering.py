@@ -1,9 +1,10 @@
 """Every step of an answer against what it can be compared with, in one process and by turns.
 
-    python benchmarks/answering.py [--parts former,prompt,prefill,decode,batch,pruned,search] [--runs 5] [--k 10]
+    python benchmarks/answering.py [--parts former,prompt,opening,prefill,decode,batch,pruned] [--runs 5] [--k 10]
 
 former   batch_over_one       R²-Former and features of 16 lists at once, over one list after the other
 prompt   over_tokenising      building a prompt, over the bare tokenizer on its documents' text
+opening  kept_over_whole      whole answers whose prompt's opening has been read before, over prompts read whole
 prefill  floor_over_prefill   what the model's bare matrix products take, over the whole prefill (goal .7)
 decode   floor_over_decode    the bare products of one token, over a whole step of generation
 batch    one_over_batch       answers one at a time over 16 at a time (goal 3), the ceiling, and the share of equal ones
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -201,6 +203,38 @@ def prompt(reader: Reader, found: list[Question], runs: int) -> dict[str, object
     return {"over_tokenising": ratio(times, "build", "tokenise")}
 
 
+def opening(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+    """Answers from some numbers of documents, and the share of equal ones."""
+    results: dict[str, object] = {}
+    for documents in (1, 3, 10):
+        ratios, same, tokens = [], [], []
+        for turn, question in enumerate(found[: 2 * runs + 1]):
+            ranked = question.ranked.reordered(list(range(min(documents, len(question.ranked)))))
+            (prompt,), mixed = reader.mix([ranked], reader.assess([ranked]), 32)
+            whole = replace(mixed, openings=())
+            written: dict[str, str] = {}
+
+            def write(name: str, read: MixedEmbeddings, written: dict[str, str] = written) -> None:
+                (answer,) = reader.engine.generate(read, 32, stop=reader.builder.template.stop)
+                written[name] = answer.text
+
+            ways = {
+                "kept": lambda read=mixed: write("kept", read),
+                "whole": lambda read=whole: write("whole", read),
+            }
+            times = by_turns(ways, 1, one_thread_clock(), warm=int(turn == 0))
+            ratios.append(times["kept"][0] / times["whole"][0])
+            same.append(written["kept"] == written["whole"])
+            tokens.append(len(prompt))
+        results[f"{documents} documents"] = {
+            "kept_over_whole": spread(ratios, 3),
+            "prompt_tokens": spread(tokens, 0),
+            "opening_tokens": prompt.opening,
+            "equal": round(sum(same) / len(same), 3),
+        }
+    return results
+
+
 def pruned(pipeline: Pipeline, found: list[Question], runs: int) -> dict[str, object]:
     """Whole answers, both sides with their own prompt and end."""
     ratios, read = [], []
@@ -215,7 +249,7 @@ def pruned(pipeline: Pipeline, found: list[Question], runs: int) -> dict[str, ob
     return {"pruned_over_plain": spread(ratios, 3), "documents_read": spread(read, 1)}
 
 
-PARTS = {"former": former, "prompt": prompt, "prefill": prefill, "decode": decode, "batch": batch}
+PARTS = {"former": former, "prompt": prompt, "opening": opening, "prefill": prefill, "decode": decode, "batch": batch}
 
 
 def main() -> None:

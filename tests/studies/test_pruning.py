@@ -49,3 +49,9 @@ def test_differences_know_what_they_are_compared_with() -> None:
     assert found.reference(ROW, "r2ag") == (ROW, "rag")
     assert found.difference((ROW, "r2ag"), (ROW, "rag"), "acc").mean == pytest.approx(0.25)
     assert found.difference((ROW, "r2ag"), (ROW, "r2ag"), "acc").ends == [0, 0]
+
+
+def test_without_plain_rag_the_first_method_is_what_others_are_compared_with() -> None:
+    found = outcome({"rag-topn:1": (10, [1, 0, 0, 0]), "r2ag": (10, [1, 1, 0, 0])})
+    assert found.reference(ROW, "rag-topn:1") is None
+    assert found.reference(ROW, "r2ag") == found.compared == (ROW, "rag-topn:1")

@@ -62,11 +62,20 @@ class Outcome:
             first, second = first[:, columns], second[:, columns]
         return paired_grid_interval(first, second)
 
-    def reference(self, row: str, method: str) -> tuple[str, str] | None:
-        """What a row's method is compared with; nothing where that is itself or isn't there."""
+    @property
+    def compared(self) -> tuple[str, str] | None:
+        """The plan's reference; a method that was not asked for gives way to the first one that was."""
         if self.plan.reference is None:
             return None
-        other = self.plan.reference[0] or row, self.plan.reference[1]
+        row, method = self.plan.reference
+        asked = self.rows.get(row) or next(iter(self.rows.values()), {})
+        return row, method if method in asked else next(iter(asked), method)
+
+    def reference(self, row: str, method: str) -> tuple[str, str] | None:
+        """What a row's method is compared with; nothing where that is itself or isn't there."""
+        if self.compared is None:
+            return None
+        other = self.compared[0] or row, self.compared[1]
         return None if other == (row, method) or other[1] not in self.rows.get(other[0], {}) else other
 
     def map(self, row: str, columns: np.ndarray) -> Interval | None:

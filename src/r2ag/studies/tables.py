@@ -60,9 +60,7 @@ def _differences(outcome: Outcome, row: str, method: str, columns: np.ndarray) -
 
 def _compared(outcome: Outcome) -> str:
     """What others are compared with, in words."""
-    if outcome.plan.reference is None:
-        return ""
-    return ", ".join(part for part in outcome.plan.reference if part)
+    return ", ".join(part for part in outcome.compared or () if part)
 
 
 def ranking_table(outcome: Outcome, x: str, *more: Column) -> Titled:
