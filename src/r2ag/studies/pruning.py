@@ -42,12 +42,15 @@ def plan(options: Options) -> Plan:
 
 @dataclass(frozen=True)
 class Equal:
-    """A method of ours minus a family of plain RAG at the same mean prompt tokens."""
+    """A method of ours minus a family of plain RAG at the same mean prompt tokens.
+
+    `share` is of plain RAG's tokens on all documents, None where that was not asked for.
+    """
 
     method: str
     family: str
     tokens: float
-    share: float
+    share: float | None
     acc: Interval
     f1: Interval
 
@@ -70,7 +73,7 @@ def at_equal_tokens(outcome: Outcome, columns: np.ndarray) -> list[Equal]:
                 paired_grid_interval(methods[name][score], (1 - weight) * pair[0][score] + weight * pair[1][score])
                 for score in ("acc", "f1")
             ]
-            share = tokens[name] / tokens["rag"] if "rag" in tokens else float("nan")
+            share = tokens[name] / tokens["rag"] if "rag" in tokens else None
             found.append(Equal(name, family, tokens[name], share, *differences))
     return found
 
@@ -117,7 +120,7 @@ def _equal_table(outcome: Outcome, columns: np.ndarray) -> Table:
             one.method,
             FAMILIES[one.family],
             f"{one.tokens:.0f}",
-            f"{one.share:.2f}",
+            "" if one.share is None else f"{one.share:.2f}",
             with_interval(one.acc.mean, one.acc.ends, "+"),
             with_interval(one.f1.mean, one.f1.ends, "+"),
         )
