@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -51,25 +50,16 @@ def test_the_version(r2ag: Command) -> None:
     "code",
     [
         "import r2ag",
+        "from r2ag.cli import main; main(['--help'])",
         "from r2ag.cli import main; main(['ask', '--help'])",
         "from r2ag.cli import main; main(['data', 'convert', '--help'])",
     ],
 )
 def test_help_and_import_load_nothing_heavy(code: str) -> None:
-    heavy = {"torch", "transformers", "numpy", "datasets", "jieba", "nltk"}
+    heavy = {"torch", "transformers", "numpy", "datasets", "jieba", "nltk", "peft", "fastapi", "httpx"}
     check = f"import sys; print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
     finished = subprocess.run([sys.executable, "-c", f"{code}\n{check}"], capture_output=True, text=True, check=True)
     assert finished.stderr == "[]\n"
-
-
-def test_help_takes_little_time() -> None:
-    def processor_seconds() -> float:
-        before = os.times()
-        subprocess.run([sys.executable, "-m", "r2ag.cli", "--help"], capture_output=True, check=True)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
-    assert min(processor_seconds() for _ in range(3)) < 0.4
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
