@@ -185,19 +185,18 @@ class PromptBuilder:
         cue = self._plain.encode(self.template.answer_cue)
         if not self._uses_chat:
             spoken = "".join(f"{turn.content}\n\n" for turn in history)
-            before = [self.tokenizer.bos_token_id] if _adds_bos(self.tokenizer) else []
-            opening = len(before) + self._opening(spoken, head)
-            return before + self._plain.encode(spoken + head), self._plain.encode(tail) + cue, opening
+            start = [self.tokenizer.bos_token_id] if _adds_bos(self.tokenizer) else []
+            ids = self._plain.encode(spoken + head)
+            return start + ids, self._plain.encode(tail) + cue, len(start) + self._opening(ids, spoken)
         *texts, ending = self._template_texts([*(turn.role for turn in history), "user"])
-        before = []
-        for text, content in zip(texts, [*(turn.content for turn in history), head], strict=True):
-            start = [*before, *text]
-            before = start + self._plain.encode(content)
-        return before, self._plain.encode(tail) + ending + cue, len(start) + self._opening("", head)
+        start = list(texts[0])
+        for text, turn in zip(texts[1:], history, strict=True):
+            start += self._plain.encode(turn.content) + text
+        ids = self._plain.encode(head)
+        return start + ids, self._plain.encode(tail) + ending + cue, len(start) + self._opening(ids, "")
 
-    def _opening(self, spoken: str, head: str) -> int:
-        """How many ids of `spoken` and the filled head come before any of the question's."""
-        ids = self._plain.encode(spoken + head)
+    def _opening(self, ids: Sequence[int], spoken: str) -> int:
+        """How many ids, of `spoken` and the filled head, come before any of the question's."""
         known, field, _ = self.template.head.partition("{question}")
         if not field:
             return len(ids)
