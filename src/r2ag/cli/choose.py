@@ -13,7 +13,7 @@ from r2ag.cli.options import GivenAdapter, Limit, ListsAtOnce, MaxNewTokens, Mor
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 
 if TYPE_CHECKING:
-    from r2ag.evaluation.choose import Choice
+    from r2ag.evaluation.choose import Choice, Score
     from r2ag.types import Record
 
 
@@ -46,7 +46,7 @@ def choose(
 
     From each file come the records that r2ag train and train-encoder hold back, at most --limit of them. Evaluation
     compares R²AG with the strongest plain RAG that they find, so they must be none that a test uses. Each choice is
-    the one with the highest Acc.
+    the one with the highest Acc, or F1 where that is equal.
     """
     files = [*data, *(more or [])]
     check_files(files, "--data")
@@ -93,15 +93,17 @@ def _choose(records: list[Record], adapter: str, folder: Path, seed: int, option
 
 
 def _print(choice: Choice, folder: Path, stdout: TextIO) -> None:
-    print(f"Acc on {choice.records} records: plain RAG with each prompt on the whole list", file=stdout)
-    print_facts(_marked(choice.family_acc, choice.family), stdout)
+    print(f"Acc and F1 on {choice.records} records: plain RAG with each prompt on the whole list", file=stdout)
+    print_facts(_marked(choice.family_scores, choice.family), stdout)
     print(f"\nwith {choice.family} on the top n documents", file=stdout)
-    print_facts(_marked(choice.top_n_acc, choice.top_n), stdout)
-    if choice.prune_acc:
+    print_facts(_marked(choice.top_n_scores, choice.top_n), stdout)
+    if choice.prune_scores:
         print("\nR²AG that reads what has at least this probability", file=stdout)
-        print_facts(_marked(choice.prune_acc, choice.prune_threshold), stdout)
+        print_facts(_marked(choice.prune_scores, choice.prune_threshold), stdout)
     print(f"\nwritten: {folder}", file=stdout)
 
 
-def _marked(accuracies: Mapping[Any, float], best: object) -> list[tuple[str, object]]:
-    return [(str(tried), f"{acc:.3f}{'  best' if tried == best else ''}") for tried, acc in accuracies.items()]
+def _marked(scores: Mapping[Any, Score], best: object) -> list[tuple[str, object]]:
+    return [
+        (str(tried), f"{one.acc:.3f}  {one.f1:.3f}{'  best' if tried == best else ''}") for tried, one in scores.items()
+    ]

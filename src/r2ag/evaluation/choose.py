@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r2ag.adapter import AdapterConfig
 from r2ag.errors import InputError
@@ -18,7 +18,7 @@ from r2ag.evaluation.methods import create_method, parse_methods
 from r2ag.evaluation.methods.base import Method, Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import plain_rag
-from r2ag.evaluation.metrics import acc
+from r2ag.evaluation.metrics import acc, f1
 from r2ag.evaluation.ordering import Order
 from r2ag.evaluation.run import Progress, evaluate
 from r2ag.templates import PLAIN_FAMILIES
@@ -32,9 +32,16 @@ TOP_NS = (1, 2, 3, 4, 5)
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 
 
+class Score(NamedTuple):
+    """Means over records. F1 decides between equals in Acc: hardly any answer holds all of a long gold answer."""
+
+    acc: float
+    f1: float
+
+
 @dataclass(frozen=True)
 class Choice:
-    """What answers best, with the Acc of everything that was tried on `records` training records.
+    """What answers best, with the scores of everything that was tried on `records` training records.
 
     `prune_threshold` is None where the adapter tells no relevance.
     """
@@ -42,9 +49,9 @@ class Choice:
     family: str
     top_n: int
     prune_threshold: float | None
-    family_acc: Mapping[str, float]
-    top_n_acc: Mapping[int, float]
-    prune_acc: Mapping[float, float]
+    family_scores: Mapping[str, Score]
+    top_n_scores: Mapping[int, Score]
+    prune_scores: Mapping[float, Score]
     records: int
 
     def applied(self, config: AdapterConfig) -> AdapterConfig:
@@ -74,7 +81,7 @@ def choose(
 ) -> Choice:
     """The family with the highest Acc on whole lists, its best number of documents, and the best pruning threshold.
 
-    Of equals the one named first wins. `k` and what follows are those of `evaluate`.
+    Of equals the one with the highest F1 wins, then the one named first. `k` and what follows are those of `evaluate`.
 
     Raises:
         InputError: there is nothing to try, or a family is unknown.
@@ -85,22 +92,24 @@ def choose(
     options: dict[str, Any] = {"k": k, "order": order, "seed": seed, "output": output}
     options |= {"batch_size": batch_size, "progress": progress}
 
-    def accuracies(methods: Sequence[Method]) -> list[float]:
+    def scores(methods: Sequence[Method]) -> list[Score]:
         answers = evaluate(records, lists, methods, **options).predictions
-        return [
-            fmean(acc(p.text, record.answers) for p, record in zip(answers[method.name], records, strict=True))
-            for method in methods
-        ]
+        return [_score([p.text for p in answers[method.name]], records) for method in methods]
 
     tried = [plain_rag(Spec.parse(f"rag:{family}"), family, bench) for family in families]
-    family_acc = dict(zip(families, accuracies(tried), strict=True))
-    family = max(family_acc, key=lambda name: family_acc[name])
+    family_scores = dict(zip(families, scores(tried), strict=True))
+    family = max(family_scores, key=lambda name: family_scores[name])
     shortened = [plain_rag(Spec.parse(f"rag-topn:{n}"), family, bench, n) for n in top_ns]
-    top_n_acc = dict(zip(top_ns, accuracies(shortened), strict=True))
-    top_n = max(top_n_acc, key=lambda n: top_n_acc[n])
-    prune_acc: dict[float, float] = {}
+    top_n_scores = dict(zip(top_ns, scores(shortened), strict=True))
+    top_n = max(top_n_scores, key=lambda n: top_n_scores[n])
+    prune_scores: dict[float, Score] = {}
     if reader.adapter.config.method == "r2ag":
         specs = parse_methods([f"r2ag+prune:{threshold}" for threshold in thresholds])
-        prune_acc = dict(zip(thresholds, accuracies([create_method(spec, bench) for spec in specs]), strict=True))
-    threshold = max(prune_acc, key=lambda value: prune_acc[value]) if prune_acc else None
-    return Choice(family, top_n, threshold, family_acc, top_n_acc, prune_acc, len(records))
+        prune_scores = dict(zip(thresholds, scores([create_method(spec, bench) for spec in specs]), strict=True))
+    threshold = max(prune_scores, key=lambda value: prune_scores[value]) if prune_scores else None
+    return Choice(family, top_n, threshold, family_scores, top_n_scores, prune_scores, len(records))
+
+
+def _score(texts: Sequence[str], records: Sequence[Record]) -> Score:
+    pairs = [(text, record.answers) for text, record in zip(texts, records, strict=True)]
+    return Score(fmean(acc(*pair) for pair in pairs), fmean(f1(*pair) for pair in pairs))

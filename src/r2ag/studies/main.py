@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
@@ -23,6 +22,14 @@ if TYPE_CHECKING:
 FROZEN = ("rag", "rag-topn", "cot", "recomp", "longllmlingua", "crag", "self-rag-prompted", "r2ag-words")
 OURS = ("r2ag-permuted", "r2ag", "r2ag+prune")
 FINE_TUNED = ("self-rag", "raft", "r2ag+raft")
+TRAINED: dict[str, tuple[str, ...]] = {
+    "r2ag": (),
+    "learned-tokens": ("--method", "learned-tokens", "--order", "encoder"),
+    "xrag": ("--method", "xrag"),
+    "raft": ("--method", "raft"),
+    "r2ag+raft": ("--lora",),
+}
+"""Methods that have weights, and the options of `r2ag train` that make these."""
 CHOSEN_ON = 28  # records of each file, for plain RAG's prompt and numbers of documents
 
 UNTUNED_FEATURES = (
@@ -32,7 +39,7 @@ UNTUNED_FEATURES = (
 
 
 def plan(options: Options) -> Plan:
-    """With training records everything is trained, else the adapter that is given answers in both regimes."""
+    """With training records what methods need is trained, else the adapter that is given answers in both regimes."""
     for regime in options.over:
         if regime not in ("tuned", "untuned"):
             raise InputError(f"--over is {regime!r} here; give tuned, untuned or both.")
@@ -75,25 +82,24 @@ def _trained(options: Options, regime: str, seed: int) -> tuple[Condition, list[
         command = ("train-encoder", *retriever, "--seed", str(seed))
         steps.append(Step(options.folder(f"encoder-seed{seed}"), command, files))
         lora = ("--encoder-lora", str(steps[0].folder))
-    kinds = {
-        "r2ag": (),
-        "learned-tokens": ("--method", "learned-tokens", "--order", "encoder"),
-        "xrag": ("--method", "xrag"),
-        "raft": ("--method", "raft"),
-        "r2ag+raft": ("--lora",),
-    }
-    made = {kind: training(options, f"{regime}-{kind}", seed, *lora, *changes) for kind, changes in kinds.items()}
+    methods = options.methods or (*_frozen(), *OURS, *(kind for kind in TRAINED if kind != "r2ag"))
+    named = {Spec.parse(method).base for method in methods if not Spec.parse(method).folder}
+    # The condition's own adapter is R²AG's, which may answer nothing and yet tell the relevance to others.
+    kinds = [kind for kind in TRAINED if kind == "r2ag" or kind in named]
+    made = {kind: training(options, f"{regime}-{kind}", seed, *lora, *TRAINED[kind]) for kind in kinds}
     chosen = options.folder(f"{regime}-r2ag-chosen-seed{seed}")
     answers = chosen.with_name(f"{chosen.name}-answers")
     choice = ("choose", "--adapter", str(made["r2ag"].folder), "--answers", str(answers), "--limit", str(CHOSEN_ON))
     steps += [*made.values(), Step(chosen, (*choice, "--batch-size", str(options.batch_size)), files)]
-    folders = {kind: step.folder for kind, step in made.items()}
-    return Condition(regime, options.methods or _methods(folders), str(chosen), k=options.k, seed=seed), steps
+    folders = {kind: str(made[kind].folder) for kind in kinds if kind != "r2ag"}
+    methods = tuple(_with_trained(method, folders) for method in methods)
+    return Condition(regime, methods, str(chosen), k=options.k, seed=seed), steps
 
 
-def _methods(folders: Mapping[str, Path]) -> tuple[str, ...]:
-    further = (f"{kind}={folders[kind]}" for kind in ("learned-tokens", "xrag", "raft", "r2ag+raft"))
-    return (*_frozen(), *OURS, *further)
+def _with_trained(method: str, folders: Mapping[str, str]) -> str:
+    """A method that needs weights and was given none answers with those that were trained."""
+    spec = Spec.parse(method)
+    return str(replace(spec, folder=folders[spec.base])) if spec.base in folders and not spec.folder else method
 
 
 def tables(outcome: Outcome) -> list[Titled]:
