@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from r2ag.adapter import Adapter
 from r2ag.errors import InputError
 from r2ag.former import DocumentProjector, R2Former, RankTokens
-from r2ag.training import run as module
+from r2ag.training import trainer as module
 from r2ag.training.run import train
 from r2ag.training.trainer import WEIGHTS
 from tests.tiny import tiny_adapter
@@ -219,6 +219,24 @@ def test_frozen_relevance_stays_as_the_first_stage_left_it(tmp_path):
     )
     changed = {name for name, tensor in short.items() if not torch.equal(tensor, long[name])}
     assert changed == {"projection.weight", "projection.bias"}
+
+
+def test_without_epochs_the_relevance_alone_is_trained(tmp_path):
+    alone, frozen = (
+        tiny_run(tmp_path / name, **changes)
+        for name, changes in (("alone", {"epochs": 0}), ("frozen", {"epochs": 1, "freeze_relevance": True}))
+    )
+    later = frozen.former.state_dict()
+    changed = {name for name, tensor in alone.former.state_dict().items() if not torch.equal(tensor, later[name])}
+    assert changed == {"projection.weight", "projection.bias"}
+    assert losses(alone) == {}
+    assert alone.config.calibration.threshold == frozen.config.calibration.threshold
+
+
+@pytest.mark.parametrize("changes", [{"method": "learned-tokens"}, {"lora": True}, {"matching_epochs": 0}])
+def test_nothing_to_train_without_epochs(changes):
+    with pytest.raises(InputError, match="relevance alone"):
+        replace(TINY, epochs=0, **changes)
 
 
 def test_relevance_that_nothing_taught_is_not_frozen(tmp_path):

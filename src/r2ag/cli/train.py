@@ -79,7 +79,9 @@ def train(
         ),
     ] = TrainedMethod.r2ag,
     lora: Annotated[bool, typer.Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
-    epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
+    epochs: Annotated[
+        float, typer.Option(help="How often each record is read; 0 trains the relevance alone.")
+    ] = DEFAULT.epochs,
     learning_rate: Annotated[
         float | None,
         typer.Option(help="Of AdamW, falling linearly.", show_default="0.001; learned-tokens 0.03"),
@@ -172,7 +174,7 @@ def train(
         DEFAULT,
         method=method.value,
         lora=lora,
-        epochs=positive(epochs, "--epochs"),
+        epochs=positive(epochs, "--epochs") if epochs else 0.0,
         learning_rate=_rate(learning_rate, method),
         lora_learning_rate=positive(lora_learning_rate, "--lora-learning-rate"),
         batch_size=batch_size,

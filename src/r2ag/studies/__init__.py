@@ -36,6 +36,12 @@ STUDIES = {
         "relevance,precedent,neighbour,matching,positions,bm25",
         trains=True,
     ),
+    "relevance": Description(
+        "What each part is worth to the probability of relevance; no LLM reads, so that it takes minutes.",
+        "What is left out or added: relevance, precedent, neighbour, positions, bm25, rerank=MODEL.",
+        "relevance,precedent,neighbour,positions,bm25",
+        trains=True,
+    ),
     "documents": Description(
         "Features against learned tokens that know a document's rank alone, over numbers of documents: figure 3.",
         "Numbers of documents.",

@@ -23,7 +23,7 @@ class TrainingConfig:
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.1
-    epochs: float = 1.0
+    epochs: float = 1.0  # 0 ends after the relevance, and leaves the embeddings as they began
     batch_size: int = 8  # lists a step
     micro_batch_size: int = 1  # lists read at once; more helps a GPU, padding costs a CPU more than it gains
     learning_rate: float = 1e-3
@@ -61,6 +61,8 @@ class TrainingConfig:
             raise InputError(
                 f"freeze_relevance keeps an R²-Former's relevance, and {self.method} has none; leave it out."
             )
+        if not self.epochs and (self.method != "r2ag" or self.trains_llm or not self.matching_epochs):
+            raise InputError("Without epochs the relevance alone is trained: by matching_epochs, and with no LoRA.")
         if not 0 < self.held_back < 0.9:
             raise InputError("held_back must be a share between 0 and 0.9 of the records.")
         if not 1 <= self.fewest_documents <= self.most_documents:

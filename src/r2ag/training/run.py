@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from r2ag.adapter import Adapter
 from r2ag.encoder import FeatureEncoder
@@ -28,14 +27,13 @@ from r2ag.templates import plain_template
 from r2ag.training.calibrate import calibrate
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
-from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList, TrainingLists
+from r2ag.training.lists import DescribedRecord, ListSampler, TrainingLists
 from r2ag.training.lora import with_lora
 from r2ag.training.matching import train_matching
-from r2ag.training.objective import TrainingModel
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
 from r2ag.training.recompute import recompute_layers
-from r2ag.training.trainer import KeepInEvaluation, LossLog, R2AGTrainer, training_arguments
+from r2ag.training.trainer import last_checkpoint, make_trainer
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
@@ -120,25 +118,21 @@ def train(
         if start is None and not config.matching_epochs:
             raise InputError("freeze_relevance needs matching_epochs, which teach the relevance that it keeps.")
         model.former.freeze_relevance()
-    stopping = ListSampler(
-        described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
-    )
-    held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
-    trainer = _trainer(
-        model,
-        TrainingLists(ListSampler(described["training"], read, max_documents, fits), config.epochs),
-        held,
-        collator,
-        config,
-        work,
-    )
-    trainer.train(resume_from_checkpoint=_last_checkpoint(work) if resume else None)
+    history = []
+    if config.epochs:
+        stopping = ListSampler(
+            described["stopping"], replace(config, without_relevant=0.0, feature_dropout=0.0), max_documents, fits
+        )
+        held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
+        lists = TrainingLists(ListSampler(described["training"], read, max_documents, fits), config.epochs)
+        trainer = make_trainer(model, lists, held, collator, config, work)
+        trainer.train(resume_from_checkpoint=last_checkpoint(work) if resume else None)
+        history = trainer.state.log_history
     model.eval()
     calibration = calibrate(adapter, described["calibration"], described["threshold"], _fitted_on(records, split))
     adapter = adapter.with_calibration(calibration)
-    figures = _figures(trainer.state.log_history, records, split, config)
-    adapter.config = replace(adapter.config, training=figures)
-    if trainer.is_world_process_zero():
+    adapter.config = replace(adapter.config, training=_figures(history, records, split, config))
+    if os.environ.get("RANK", "0") == "0":
         plot_losses(work / "log.jsonl", work / "loss.png")
         adapter.save_pretrained(output, llm if config.trains_llm else None)
     return adapter
@@ -201,84 +195,6 @@ def _continued(start: Adapter, parts: Parts) -> Adapter:
     if start.encoder_lora is not None:
         adapter.attach_encoder_lora(start.encoder_lora)
     return adapter
-
-
-def _trainer(
-    model: R2AGModel,
-    lists: TrainingLists,
-    held: list[TrainingList],
-    collator: Collator,
-    config: TrainingConfig,
-    work: Path,
-) -> R2AGTrainer:
-    from transformers import EarlyStoppingCallback
-
-    wrapped = TrainingModel(
-        model,
-        config.contrast,
-        answers=float(config.targets != "distilled"),
-        distillation=config.distillation or float(config.targets == "distilled"),
-        matching=config.matching_weight,
-    )
-    steps = max(1, len(lists) // config.batch_size)
-    every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
-    options: dict[str, Any] = {
-        "max_steps": steps,
-        "per_device_train_batch_size": config.micro_batch_size,
-        "gradient_accumulation_steps": _accumulated(config),
-        # Where no list of a step has a prompt, the LLM's LoRA gets no gradient.
-        "ddp_find_unused_parameters": config.trains_llm,
-        "per_device_eval_batch_size": config.micro_batch_size,
-        "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
-        "warmup_steps": max(1, steps // 20),
-        "max_grad_norm": 1.0,
-        "seed": config.seed,
-        "eval_strategy": "steps",
-        "save_strategy": "steps",
-        "eval_steps": every,
-        "save_steps": every,
-        "save_total_limit": 2,
-        "logging_steps": max(1, min(10, every)),
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "loss",
-        "greater_is_better": False,
-    }
-    callbacks = [LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)]
-    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
-    if config.freeze_relevance:
-        frozen.append(model.former)
-    callbacks.append(KeepInEvaluation(frozen))
-    return R2AGTrainer(
-        model=wrapped,
-        args=training_arguments(work, options),
-        train_dataset=lists,
-        eval_dataset=held,
-        data_collator=collator,
-        callbacks=callbacks,
-        lora_learning_rate=config.lora_learning_rate,
-    )
-
-
-def _accumulated(config: TrainingConfig) -> int:
-    """Micro-batches of each process a step, so that a step has `batch_size` lists however many processes there are."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    count, rest = divmod(config.batch_size, config.micro_batch_size * processes)
-    if rest:
-        raise InputError(
-            f"A step of {config.batch_size} lists can't be shared by {processes} processes; give a --batch-size that "
-            f"is a multiple of {config.micro_batch_size * processes}."
-        )
-    return count
-
-
-def _last_checkpoint(work: Path) -> str:
-    from transformers.trainer_utils import get_last_checkpoint
-
-    found = get_last_checkpoint(str(work))
-    if found is None:
-        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
-    return str(found)
 
 
 def _fitted_on(records: Sequence[Record], split: Split) -> str:

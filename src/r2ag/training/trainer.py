@@ -13,7 +13,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from r2ag.errors import InputError
+from r2ag.model import R2AGModel
+from r2ag.training.collator import Collator
+from r2ag.training.config import TrainingConfig
+from r2ag.training.lists import TrainingList, TrainingLists
+from r2ag.training.objective import TrainingModel
 
 WEIGHTS = "trainable.safetensors"
 
@@ -132,8 +146,89 @@ class LossLog(TrainerCallback):
                 lines.write(json.dumps({"step": state.global_step} | (logs or {})) + "\n")
 
 
-def training_arguments(output: Path, options: dict[str, Any]) -> TrainingArguments:
-    """TrainingArguments with what every run of this project wants."""
+def make_trainer(
+    model: R2AGModel,
+    lists: TrainingLists,
+    held: list[TrainingList],
+    collator: Collator,
+    config: TrainingConfig,
+    work: Path,
+) -> R2AGTrainer:
+    """A trainer that evaluates, checkpoints and stops as every run of this project does."""
+    wrapped = TrainingModel(
+        model,
+        config.contrast,
+        answers=float(config.targets != "distilled"),
+        distillation=config.distillation or float(config.targets == "distilled"),
+        matching=config.matching_weight,
+    )
+    steps = max(1, len(lists) // config.batch_size)
+    every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
+    options: dict[str, Any] = {
+        "max_steps": steps,
+        "per_device_train_batch_size": config.micro_batch_size,
+        "gradient_accumulation_steps": _accumulated(config),
+        # Where no list of a step has a prompt, the LLM's LoRA gets no gradient.
+        "ddp_find_unused_parameters": config.trains_llm,
+        "per_device_eval_batch_size": config.micro_batch_size,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": max(1, steps // 20),
+        "max_grad_norm": 1.0,
+        "seed": config.seed,
+        "eval_strategy": "steps",
+        "save_strategy": "steps",
+        "eval_steps": every,
+        "save_steps": every,
+        "save_total_limit": 2,
+        "logging_steps": max(1, min(10, every)),
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "greater_is_better": False,
+    }
+    callbacks = [LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)]
+    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
+    if config.freeze_relevance:
+        frozen.append(model.former)
+    callbacks.append(KeepInEvaluation(frozen))
+    return R2AGTrainer(
+        model=wrapped,
+        args=_training_arguments(work, options),
+        train_dataset=lists,
+        eval_dataset=held,
+        data_collator=collator,
+        callbacks=callbacks,
+        lora_learning_rate=config.lora_learning_rate,
+    )
+
+
+def _accumulated(config: TrainingConfig) -> int:
+    """Micro-batches of each process a step, so that a step has `batch_size` lists however many processes there are."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    count, rest = divmod(config.batch_size, config.micro_batch_size * processes)
+    if rest:
+        raise InputError(
+            f"A step of {config.batch_size} lists can't be shared by {processes} processes; give a --batch-size that "
+            f"is a multiple of {config.micro_batch_size * processes}."
+        )
+    return count
+
+
+def last_checkpoint(work: Path) -> str:
+    """Where a run goes on from.
+
+    Raises:
+        InputError: it left none.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+
+    found = get_last_checkpoint(str(work))
+    if found is None:
+        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
+    return str(found)
+
+
+def _training_arguments(output: Path, options: dict[str, Any]) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(output),
         remove_unused_columns=False,
