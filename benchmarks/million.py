@@ -3,10 +3,10 @@
     python benchmarks/million.py --data nq-20-test.jsonl.gz hotpotqa-test.jsonl.gz … --vectors runs/vectors
 
 The vectors are jittered copies of the records' real passages (`--jitter .5`: a copy's cosine to its passage is about
-.89), the questions are the records' own, and the texts are short, since nothing here reads them. Searching runs in a
-process of its own, so that its memory is its own; then the store's search and an exact product of the same vectors take
-turns. Recall is of the ten nearest, against exact search. Times are processor time on one thread (OMP_NUM_THREADS=1),
-which a busy machine changes little.
+.89), the questions are the records' own, and the texts are short, since nothing here reads them. Filling and searching
+run in processes of their own, so that their memory is their own; then the store's search and an exact product of the
+same vectors take turns. Recall is of the ten nearest, against exact search. Times are processor time on one thread
+(OMP_NUM_THREADS=1), which a busy machine changes little.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def real_vectors(files: list[Path], cache: Path) -> tuple[np.ndarray, np.ndarray
     return documents, np.unique(np.stack([ranked.query_vector for ranked in lists]), axis=0)
 
 
-def fill(folder: Path, million: Million) -> float:
-    """Processor seconds to store them all, without encoding."""
+def fill(folder: Path, million: Million) -> dict[str, float]:
+    """Processor seconds to store them all, without encoding, and what that adds to the process's peak."""
+    before = peak_megabytes()
     folder.mkdir()
     connection = connect_to_write(folder)
     create_tables(connection, Probe("copies of real vectors", million.real[:4]))
@@ -75,7 +76,8 @@ def fill(folder: Path, million: Million) -> float:
             documents = [Document(f"copy {number} {row}") for row in range(len(vectors))]
             with writer.batch():
                 writer.put(StoredFile(str(number), "digest", 1, 0.0, {"part": number % PARTS}), documents, vectors)
-    return time.process_time() - started
+    seconds = time.process_time() - started
+    return {"fill_seconds": round(seconds, 1), "fill_megabytes": round(peak_megabytes() - before)}
 
 
 def exact(million: Million, queries: np.ndarray) -> list[set[int]]:
@@ -145,10 +147,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name) / "store"
         result: dict[str, object] = {"passages": million.count, "real": len(real), "jitter": million.jitter}
-        result["fill_seconds"] = round(fill(folder, million), 1)
-        truth = exact(million, queries)
-        print("filled", file=sys.stderr, flush=True)
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            result |= pool.apply(fill, (folder, million))
+            print("filled", file=sys.stderr, flush=True)
+            truth = exact(million, queries)
             for name, compare in (("first process", False), ("later process", True)):
                 result[name] = pool.apply(searching, (folder, queries, truth, compare))
     finish("million", result, options)
