@@ -105,16 +105,18 @@ def test_a_study_that_trains_goes_on_where_it_stopped(
 
 def test_what_parts_are_worth_to_the_relevance(r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path) -> None:
     models = ["--llm", tiny.llm, "--retriever", tiny.encoder]
-    options = ["--train", tiny.records, "--over", "precedent,bm25", "--seeds", 2, *models]
+    options = ["--train", tiny.records, "--over", "precedent,bm25,records:50", "--seeds", 2, *models]
     options += ["--recipe", "--documents 1-3 --max-prompt-tokens 1000"]
     output = tmp_path / "out"
     found = study(r2ag, "relevance", tiny, test_records, output, *options)
     (table,) = found["tables"]
-    assert [row[0] for row in table["rows"]] == ["full", "without precedent", "with bm25"]
+    assert [row[0] for row in table["rows"]] == ["full", "without precedent", "with bm25", "50 records"]
     figures = found["figures"]["relevance, questions-test (3 records)"]
     whole, without = figures["full"], figures["without precedent"]
-    assert without["map_diff"]["mean"] == pytest.approx(without["map"]["mean"] - whole["map"]["mean"])
-    assert without["brier_diff"]["mean"] == pytest.approx(without["brier"]["mean"] - whole["brier"]["mean"])
+    for name in ("map", "brier"):
+        assert without[f"{name}_diff"] == pytest.approx(without[name] - whole[name])
+        low, high = without[f"{name}_ci95"]
+        assert low <= without[name] <= high
     assert (output / "map.png").read_bytes().startswith(PNG)
     assert not list(output.glob("adapters/*/checkpoint-*"))
     assert study(r2ag, "relevance", tiny, test_records, output, *options) == found
@@ -144,6 +146,7 @@ def test_what_would_be_run(r2ag: Command, tiny: Tiny, test_records: Path, tmp_pa
         (["attention", "--methods", "rag"], "--methods"),
         (["llms", "--llm", "some"], "--llm"),
         (["relevance"], "--train"),
+        (["relevance", "--over", "records:few", "--train", "RECORDS"], "records:200"),
         (["relevance", "--over", "matching", "--train", "RECORDS"], "L_QDM"),
         (["relevance", "--methods", "rag", "--train", "RECORDS"], "--methods"),
         (["pruning", "--train", "gone.jsonl"], "gone.jsonl"),

@@ -38,7 +38,8 @@ STUDIES = {
     ),
     "relevance": Description(
         "What each part is worth to the probability of relevance; no LLM reads, so that it takes minutes.",
-        "What is left out or added: relevance, precedent, neighbour, positions, bm25, rerank=MODEL.",
+        "What is left out or added: relevance, precedent, neighbour, positions, bm25, rerank=MODEL; or fewer training "
+        "records, as in records:200.",
         "relevance,precedent,neighbour,positions,bm25",
         trains=True,
     ),

@@ -7,7 +7,6 @@ all records cost minutes where answers cost hours. What a part is worth to answe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,13 +58,23 @@ def plan(options: Options) -> Plan:
         raise InputError("Without L_QDM there is no relevance to measure; leave matching out of --over.")
     measure = Measure("relevance", _start)
     conditions, steps = [], []
-    for one in (Variant(FULL), *map(variant, options.over)):
+    for one in (Variant(FULL), *map(_variant, options.over)):
         for seed in options.all_seeds:
             step = training(options, one.row, seed, *one.changes, "--epochs", "0", scores=one.scores)
             steps.append(step)
             folder = str(step.folder)
             conditions.append(Condition(one.row, (), folder, one.preparation, k=options.k, seed=seed, measure=measure))
     return Plan(tuple(conditions), tuple(steps))
+
+
+def _variant(part: str) -> Variant:
+    """What --over names: an ablation's part, or records:N for training records of that number."""
+    name, _, count = part.partition(":")
+    if name != "records":
+        return variant(part)
+    if not count.isdecimal() or int(count) < 1:
+        raise InputError(f"--over is {part!r} here; give a number of training records, as in records:200.")
+    return Variant(f"{count} records", ("--limit", count))
 
 
 def _values(outcome: Outcome, row: str, name: str, dataset: str | None) -> np.ndarray:
@@ -123,14 +132,16 @@ def _figures(outcome: Outcome, row: str, dataset: str | None) -> dict[str, Inter
 
 
 def figures(outcome: Outcome) -> Mapping[str, Any]:
-    """The tables' figures by title and variant."""
+    """The tables' figures by title and variant, with the ends of their intervals."""
     return {
-        f"relevance, {title}": {
-            row: {name: None if one is None else asdict(one) for name, one in _figures(outcome, row, dataset).items()}
-            for row in outcome.measured
-        }
+        f"relevance, {title}": {row: _with_ends(_figures(outcome, row, dataset)) for row in outcome.measured}
         for title, dataset in _datasets(outcome).items()
     }
+
+
+def _with_ends(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
+    known = {name: one for name, one in intervals.items() if one is not None}
+    return {name: one.mean for name, one in known.items()} | {f"{name}_ci95": one.ends for name, one in known.items()}
 
 
 def plots(outcome: Outcome) -> dict[str, Figure]:
