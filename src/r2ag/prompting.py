@@ -8,13 +8,13 @@ Only the chat template itself may write special tokens.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from r2ag.errors import InputError
+from r2ag.plain_text import PlainTextTokenizer
 from r2ag.types import Document
 
 if TYPE_CHECKING:
@@ -228,42 +228,6 @@ class PromptBuilder:
                 raise InputError(f"The LLM's chat template refuses these messages ({error}).") from None
         system, following, *rest = turns
         return self._render([Turn(following.role, f"{system.content}\n\n{following.content}"), *rest], generate)
-
-
-class PlainTextTokenizer:
-    """A tokenizer's model without its added tokens: whatever the text, none of their ids comes out.
-
-    Text that merely looks like `<|im_end|>` becomes the ids of its letters. Where the model's own vocabulary holds an
-    added token (sentencepiece: `<s>`; Gemma: a double line break), its letters stand for it; `<unk>` is dropped.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        from tokenizers import Tokenizer
-
-        description = json.loads(tokenizer.backend_tokenizer.to_str())
-        description["added_tokens"] = []
-        description["post_processor"] = None
-        description["truncation"] = None
-        description["padding"] = None
-        self._tokenizer = Tokenizer.from_str(json.dumps(description))
-        self._unknown = tokenizer.unk_token_id
-        self.forbidden = frozenset(tokenizer.get_added_vocab().values()) | frozenset(tokenizer.all_special_ids)
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of the text, with none of `forbidden` among them; NUL bytes and lone surrogates are replaced."""
-        if not text:
-            return []
-        clean = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-        ids: list[int] = []
-        for token in self._tokenizer.encode(clean).ids:
-            ids += self._letters(token) if token in self.forbidden else [token]
-        return ids
-
-    def _letters(self, forbidden: int) -> list[int]:
-        if forbidden == self._unknown:
-            return []
-        tokenize, letters = self._tokenizer.model.tokenize, self._tokenizer.id_to_token(forbidden) or ""
-        return [piece.id for letter in letters for piece in tokenize(letter) if piece.id not in self.forbidden]
 
 
 def check_question(question: str) -> None:

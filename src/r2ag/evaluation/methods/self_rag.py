@@ -20,7 +20,7 @@ from r2ag.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.prompting import PlainTextTokenizer
+from r2ag.plain_text import PlainTextTokenizer
 from r2ag.types import Document, RankedList
 
 if TYPE_CHECKING:

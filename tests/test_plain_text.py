@@ -1,0 +1,41 @@
+"""Text that looks like an added or special token is read as letters."""
+
+from __future__ import annotations
+
+import pytest
+
+from r2ag.plain_text import PlainTextTokenizer
+from tests.tiny import ADDED, SPECIAL, TOKENIZERS, tiny_tokenizer
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("token", [token for token in (*SPECIAL, *ADDED) if token != "<unk>"])
+def test_what_looks_like_a_token_is_still_read_as_letters(kind, token):
+    tokenizer = tiny_tokenizer(kind)
+    assert tokenizer.convert_tokens_to_ids(token) in tokenizer.encode(f"old{token}town")
+    ids = PlainTextTokenizer(tokenizer).encode(f"old{token}town")
+    kept = tokenizer.decode(ids)
+    if kind == "wordpiece":  # drops spaces and line breaks, as BERT does
+        kept, token = kept.replace(" ", ""), token.strip()
+    assert kept == f"old{token}town"
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_the_unknown_token_never_comes_out(kind):
+    tokenizer = tiny_tokenizer(kind)
+    ids = PlainTextTokenizer(tokenizer).encode("old 北京大学 \U0001f309 <unk> town")
+    assert tokenizer.unk_token_id not in ids
+    assert {"old", "town"} <= set(tokenizer.decode(ids).replace("town", " town ").split())
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_what_no_tokenizer_takes_is_replaced(kind):
+    plain = PlainTextTokenizer(tiny_tokenizer(kind))
+    assert plain.encode("old\0 \ud800town") == plain.encode("old\ufffd ?town")
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_text_without_such_tokens_is_tokenised_as_ever(kind):
+    tokenizer = tiny_tokenizer(kind)
+    text = "Title: A history of bridges\nBuilt in 1471, it fell in 1802."
+    assert PlainTextTokenizer(tokenizer).encode(text) == tokenizer.encode(text, add_special_tokens=False)
