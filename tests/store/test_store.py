@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2ag.errors import InputError
-from r2ag.store import Store, StoredFile, parse_where
+from r2ag.store import Store, StoredFile
 from r2ag.store.snapshot import Snapshot
+from r2ag.store.where import passages_where
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
@@ -221,7 +222,7 @@ def test_metadata_is_taken_exactly_if_a_condition_can_name_it(name):
     except InputError:
         nameable = False
     try:
-        condition = parse_where(f"{name} = 1")
+        condition = passages_where(f"{name} = 1")
         assert not nameable or condition.parameters[-1] == 1
     except InputError:
         assert not nameable

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2ag.errors import InputError
-from r2ag.store import AnyStore, Store, create_store, parse_where
-from r2ag.store.where import MAX_CHOICES, MAX_DEPTH, as_value
+from r2ag.store import AnyStore, Store, create_store, read_where
+from r2ag.store.where import MAX_CHOICES, MAX_DEPTH, as_value, passages_where
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
 from tests.store.kinds import KINDS, new_location
@@ -145,19 +145,31 @@ def test_any_condition_means_what_it_says(store, left, right):
 @given(st.text(max_size=200) | st.text(alphabet="ab'\"=<>!()%, andornotlikein0-", max_size=60))
 def test_any_text_is_a_condition_or_refused_in_a_sentence(store, text):
     with contextlib.suppress(InputError):
-        parse_where(text)
+        read_where(text)
         found(store, text)  # what can be parsed is found or not, without an error of SQLite's
         return
     with pytest.raises(InputError, match=r"^--where "):
-        parse_where(text)
+        read_where(text)
 
 
 @given(st.text(max_size=100))
 def test_no_value_is_read_as_sql(store, text):
-    condition = parse_where("title = '" + text.replace("'", "''") + "'")
-    assert condition.sql == "coalesce(CAST(chunks.title AS TEXT) = ?, 0)"
+    condition = passages_where("title = '" + text.replace("'", "''") + "'")
+    assert condition.sql.endswith("WHERE coalesce(CAST(chunks.title AS TEXT) = ?, 0)")
     (parameter,) = condition.parameters
     assert parameter == text.encode("utf-8", "backslashreplace").decode()
+
+
+@pytest.mark.parametrize(
+    ("where", "asks_passages"),
+    [
+        ("team = red and not source like 'b%' or modified < 2024-05-01", False),
+        ("team = red and not (year = 1 or section = x)", True),
+        ("title like 'b%'", True),
+    ],
+)
+def test_what_speaks_of_files_alone_reads_no_passage(where, asks_passages):
+    assert ("JOIN" in passages_where(where).sql) == asks_passages
 
 
 @pytest.mark.parametrize(
@@ -187,7 +199,7 @@ def test_no_value_is_read_as_sql(store, text):
 )
 def test_what_cannot_be_read(where, words):
     with pytest.raises(InputError) as refused:
-        parse_where(where)
+        read_where(where)
     assert words in str(refused.value)
 
 

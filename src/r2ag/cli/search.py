@@ -54,10 +54,10 @@ class StoreSearch:
         Raises:
             InputError: it can't be opened, or the condition can't be read.
         """
-        from r2ag.store import open_store, parse_where
+        from r2ag.store import open_store, read_where
 
         if self.where is not None:
-            parse_where(self.where)
+            read_where(self.where)
         return open_store(location)
 
     def finder_over(self, store: AnyStore, adapters_encoder: TextEncoder) -> Finder:

@@ -27,7 +27,7 @@ from r2ag.server.schemas.asking import (
     answer_document,
 )
 from r2ag.server.searching import Searching, queued
-from r2ag.store import AnyStore, parse_where
+from r2ag.store import AnyStore, read_where
 from r2ag.types import Answer, Document
 
 
@@ -114,7 +114,7 @@ class Service:
         if request.where is not None:
             if self.library is None or request.documents is not None:
                 raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
-            parse_where(request.where)
+            read_where(request.where)
         if request.documents is None and self.library is not None and await asyncio.to_thread(self.library.is_empty):
             raise ApiError(400, "There are no documents yet; add some with POST /v1/documents.", code="no_documents")
         documents = None if request.documents is None else self.documents(request.documents)

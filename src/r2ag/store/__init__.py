@@ -6,7 +6,7 @@ from r2ag.store.indexing import IndexReport, Progress, index_files, remove_files
 from r2ag.store.locations import create_store, open_store
 from r2ag.store.snapshot import Snapshot
 from r2ag.store.store import Store
-from r2ag.store.where import parse_where
+from r2ag.store.where import read_where
 
 __all__ = [
     "AnySnapshot",
@@ -24,6 +24,6 @@ __all__ = [
     "create_store",
     "index_files",
     "open_store",
-    "parse_where",
+    "read_where",
     "remove_files",
 ]

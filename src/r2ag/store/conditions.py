@@ -102,6 +102,18 @@ def to_sql(condition: Condition, of_leaf: Callable[[Leaf], Sql]) -> Sql:
     return of_leaf(condition)
 
 
+def fields_of(condition: Condition) -> frozenset[str]:
+    """Names of what it speaks of."""
+    match condition:
+        case Not(part):
+            return fields_of(part)
+        case Joined(_, parts):
+            return frozenset[str]().union(*map(fields_of, parts))
+        case Modified():
+            return frozenset({"modified"})
+    return frozenset({condition.field})
+
+
 def modified_sql(condition: Modified, column: str, placeholder: str) -> Sql:
     """An interval of times in SQL."""
     sides = ((f"{column} >= {placeholder}", condition.first), (f"{column} < {placeholder}", condition.end))

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.store.base import Hit, StoredFile
-from r2ag.store.conditions import Sql, Value
+from r2ag.store.conditions import Value
 from r2ag.store.database import Meta
 from r2ag.store.matrix import Matrix, read_vectors
 from r2ag.store.signs import Signs
-from r2ag.store.where import parse_where
+from r2ag.store.where import passages_where
 from r2ag.store.words import any_word
 from r2ag.types import Document
 
@@ -58,7 +58,7 @@ class Snapshot:
 
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
         """See AnySnapshot.nearest; exact up to signs.EXACT_LIMIT passages, in larger stores a few may be missed."""
-        among = None if where is None else self._ids(parse_where(where))
+        among = None if where is None else self._ids(where)
         searched = self._searched(self._connection)
         if isinstance(searched, Signs):
             ids = searched.candidates(vector, k, among)
@@ -73,10 +73,10 @@ class Snapshot:
         sql = "SELECT rowid, -rank FROM words WHERE words MATCH ?"
         parameters: list[Value] = [terms]
         if where is not None:
-            condition = parse_where(where)
+            passing = passages_where(where)
             # The + keeps SQLite from running the full-text query once for each of these ids.
-            sql += f" AND +rowid IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
-            parameters += condition.parameters
+            sql += f" AND +rowid IN ({passing.sql})"
+            parameters += passing.parameters
         rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
         return [Hit(*row) for row in rows]
 
@@ -102,6 +102,9 @@ class Snapshot:
         found = read_vectors(self._connection, ids, self.meta.encoder.dimension, self._folder)
         return found.copy()  # torch wants to be able to write
 
-    def _ids(self, condition: Sql) -> np.ndarray:
-        sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql} ORDER BY chunks.id"
-        return np.fromiter((row[0] for row in self._connection.execute(sql, condition.parameters)), np.int64)
+    def _ids(self, where: str) -> np.ndarray:
+        """Rising; as one text, which is read in a third of the time of so many rows."""
+        passing = passages_where(where)
+        sql = f"SELECT group_concat(id) FROM ({passing.sql})"
+        (joined,) = self._connection.execute(sql, passing.parameters).fetchone()
+        return np.sort(np.fromstring(joined, np.int64, sep=",")) if joined else np.zeros(0, np.int64)

@@ -27,6 +27,7 @@ from r2ag.store.conditions import (
     Not,
     Sql,
     Value,
+    fields_of,
     modified_sql,
     to_sql,
 )
@@ -36,7 +37,8 @@ MAX_DEPTH = 15  # as deep as SQLite's own parser follows
 MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
 MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
 FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
-_SQLITE = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
+_OF_CHUNKS = ("title", "section")
+_SQLITE = {"source": "files.source"} | {name: f"chunks.{name}" for name in _OF_CHUNKS}
 
 _Node = Callable[[], "Condition"]
 _TOKEN = re.compile(
@@ -46,13 +48,21 @@ _SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def parse_where(expression: str) -> Sql:
-    """Reads an expression for the embedded store: on its tables `chunks` and `files`, each ? a parameter.
+def passages_where(expression: str) -> Sql:
+    """Selects the ids of the embedded store's passages that meet an expression, in no order.
+
+    What speaks of files alone is asked of files alone: they are fewer, and an index has the passages of each.
 
     Raises:
         InputError: it is none; says at which word.
     """
-    return to_sql(read_where(expression), _sqlite)
+    condition = read_where(expression)
+    met = to_sql(condition, _sqlite)
+    if fields_of(condition).isdisjoint(_OF_CHUNKS):
+        selected = f"SELECT id FROM chunks WHERE file IN (SELECT id FROM files WHERE {met.sql})"
+    else:
+        selected = f"SELECT chunks.id FROM chunks JOIN files ON files.id = chunks.file WHERE {met.sql}"
+    return Sql(selected, met.parameters)
 
 
 def read_where(expression: str) -> Condition:
