@@ -197,7 +197,7 @@ def test_names_that_no_system_takes(r2ag: Command, tiny: Tiny, tmp_path: Path) -
         (["--documents", "ten"], "--documents"),
         (["--documents", "1-99"], "--documents"),
         (["--documents", "5-2"], "documents"),
-        (["--epochs", "0"], "--epochs"),
+        (["--epochs", "-1"], "--epochs"),
         (["--epochs", "nan"], "--epochs"),
         (["--learning-rate", "-1"], "--learning-rate"),
         (["--without-relevant", "1.5"], "--without-relevant"),
