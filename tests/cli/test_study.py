@@ -111,8 +111,9 @@ def test_what_parts_are_worth_to_the_relevance(r2ag: Command, tiny: Tiny, test_r
     found = study(r2ag, "relevance", tiny, test_records, output, *options)
     (table,) = found["tables"]
     assert [row[0] for row in table["rows"]] == ["full", "without precedent", "with bm25", "50 records"]
-    figures = found["figures"]["relevance, questions-test (3 records)"]
-    whole, without = figures["full"], figures["without precedent"]
+    figures = found["figures"]["relevance, questions-test"]
+    assert figures["records"] == 3
+    whole, without = figures["rows"]["full"], figures["rows"]["without precedent"]
     for name in ("map", "brier"):
         assert without[f"{name}_diff"] == pytest.approx(without[name] - whole[name])
         low, high = without[f"{name}_ci95"]

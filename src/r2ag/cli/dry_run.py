@@ -83,8 +83,7 @@ def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) ->
     steps_taken, training_s, evaluating_s = _timings(adapter)
     answering_s = whole_s - training_s - evaluating_s if config.targets != "gold" else 0.0
     passages, few_passages = _passages(records), _passages(few)
-    lists = round(config.epochs * len(split.training))
-    steps = max(1, lists // config.batch_size) if lists else 0
+    steps = max(1, round(config.epochs * len(split.training)) // config.batch_size) if config.epochs else 0
     return Estimate(
         training_records=len(split.training),
         held_back_records=len(records) - len(split.training),

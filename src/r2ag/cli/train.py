@@ -80,7 +80,7 @@ def train(
     ] = TrainedMethod.r2ag,
     lora: Annotated[bool, typer.Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
     epochs: Annotated[
-        float, typer.Option(help="How often each record is read; 0 trains the relevance alone.")
+        float, typer.Option(min=0.0, help="How often each record is read; 0 trains the relevance alone.")
     ] = DEFAULT.epochs,
     learning_rate: Annotated[
         float | None,

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from r2ag.evaluation.intervals import mean_interval
+from r2ag.types import RankedList, Record
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ def score_rankings(labels: Sequence[Sequence[bool]], totals: Sequence[int] | Non
     measures = (AP, R @ 1, R @ 5, R @ 10, nDCG @ 10, P @ 1)
     values = {(found.query_id, found.measure): found.value for found in iter_calc(measures, judged, run)}
     return [RankingScores(*(values[str(number), measure] for measure in measures)) for number in range(len(labels))]
+
+
+def average_precisions(records: Sequence[Record], lists: Sequence[RankedList]) -> np.ndarray:
+    """Of each list, (records,); relevant documents that were cut off count, and records without any are NaN."""
+    totals = [sum(bool(d.relevant) for d in record.documents) for record in records]
+    measured = [row for row, total in enumerate(totals) if total]
+    found = np.full(len(records), np.nan)
+    if measured:
+        labels = [[bool(d.relevant) for d in lists[row].documents] for row in measured]
+        scores = score_rankings(labels, [totals[row] for row in measured])
+        found[measured] = [score.average_precision for score in scores]
+    return found
 
 
 def ranking_figures(labels: Sequence[Sequence[bool]], totals: Sequence[int] | None = None) -> dict[str, Any]:

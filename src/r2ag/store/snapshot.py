@@ -11,14 +11,12 @@ import numpy as np
 
 from r2ag.store.base import Hit, StoredFile
 from r2ag.store.conditions import Value
-from r2ag.store.database import Meta
+from r2ag.store.database import CHUNKS, Meta
 from r2ag.store.matrix import Matrix, read_vectors
 from r2ag.store.signs import Signs
 from r2ag.store.where import passages_where
 from r2ag.store.words import any_word
 from r2ag.types import Document
-
-_CHUNKS = "chunks JOIN files ON files.id = chunks.file"
 
 
 class Snapshot:
@@ -85,13 +83,13 @@ class Snapshot:
         if source is None:
             rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
         else:
-            sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE files.source = ? ORDER BY chunks.id"
+            sql = f"SELECT chunks.id FROM {CHUNKS} WHERE files.source = ? ORDER BY chunks.id"
             rows = self._connection.execute(sql, (source,))
         return [row[0] for row in rows]
 
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
         """See AnySnapshot.documents."""
-        sql = f"SELECT text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ?"
+        sql = f"SELECT text, title, source, section, place FROM {CHUNKS} WHERE chunks.id = ?"
         rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
         return tuple(
             Document(text, title, source, section=section, place=place) for text, title, source, section, place in rows

@@ -31,6 +31,7 @@ from r2ag.store.conditions import (
     modified_sql,
     to_sql,
 )
+from r2ag.store.database import CHUNKS
 
 MAX_CHARACTERS = 2000
 MAX_DEPTH = 15  # as deep as SQLite's own parser follows
@@ -61,7 +62,7 @@ def passages_where(expression: str) -> Sql:
     if fields_of(condition).isdisjoint(_OF_CHUNKS):
         selected = f"SELECT id FROM chunks WHERE file IN (SELECT id FROM files WHERE {met.sql})"
     else:
-        selected = f"SELECT chunks.id FROM chunks JOIN files ON files.id = chunks.file WHERE {met.sql}"
+        selected = f"SELECT chunks.id FROM {CHUNKS} WHERE {met.sql}"
     return Sql(selected, met.parameters)
 
 

@@ -37,7 +37,7 @@ STUDIES = {
         trains=True,
     ),
     "relevance": Description(
-        "What each part is worth to the probability of relevance; no LLM reads, so that it takes minutes.",
+        "What each part is worth to the probability of relevance; no LLM reads, so that it is quick.",
         "What is left out or added: relevance, precedent, neighbour, positions, bm25, rerank=MODEL; or fewer training "
         "records, as in records:200.",
         "relevance,precedent,neighbour,positions,bm25",

@@ -1,7 +1,8 @@
 """Table 3 for the relevance alone: what each part is worth to the probability by which documents are left out.
 
 The LLM reads nothing: an adapter's relevance is trained before its embeddings, in seconds, so that several seeds and
-all records cost minutes where answers cost hours. What a part is worth to answers, the study ablation measures.
+all records cost minutes where answers cost hours, once the encoder's vectors are there. What a part is worth to
+answers, the study ablation measures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from r2ag.errors import InputError
 from r2ag.evaluation.intervals import Interval, grid_interval, paired_grid_interval
-from r2ag.evaluation.ranking import score_rankings
+from r2ag.evaluation.ranking import average_precisions
 from r2ag.evaluation.table import Table, with_interval
 from r2ag.studies.ablation import FULL, Variant, variant
 from r2ag.studies.base import Condition, Measure, Options, Plan, Row, Study, Titled, needs_training, training
@@ -28,19 +29,28 @@ if TYPE_CHECKING:
 
 COLUMNS = {"map": "", "map_diff": "+", "map_diff_as_read": "+", "brier": "", "brier_diff": "+"}
 """Figures of a table with the signs that they are written with."""
-PRECISION, RANKED, BRIER = "average_precision", "average_precision_as_read", "brier"
+PRECISION, BRIER = "average_precision", "brier"
+LISTS_AT_ONCE = 64
 
 
 def _start(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList]) -> Row:
+    probabilities = [
+        row
+        for start in range(0, len(lists), LISTS_AT_ONCE)
+        for row in pipeline.reader.assess(lists[start : start + LISTS_AT_ONCE]).probabilities
+    ]
+    by_relevance = [
+        ranked.reordered(np.argsort([-p for p in row], kind="stable").tolist())
+        for ranked, row in zip(lists, probabilities, strict=True)
+    ]
+    precisions = average_precisions(records, by_relevance)
+
     def measure(place: int) -> dict[str, Any] | None:
-        relevant = [bool(document.relevant) for document in lists[place].documents]
-        if not any(relevant):
+        if np.isnan(precisions[place]):
             return None
-        (probabilities,) = pipeline.reader.assess([lists[place]]).probabilities
-        by_relevance = sorted(range(len(relevant)), key=lambda i: -probabilities[i])  # of equals the first stays first
-        scores = score_rankings([[relevant[i] for i in by_relevance], relevant])
-        brier = float(np.mean((np.array(probabilities) - np.array(relevant)) ** 2))
-        return {PRECISION: scores[0].average_precision, RANKED: scores[1].average_precision, BRIER: brier}
+        relevant = [bool(document.relevant) for document in lists[place].documents]
+        brier = float(np.mean((np.array(probabilities[place]) - relevant) ** 2))
+        return {PRECISION: float(precisions[place]), BRIER: brier}
 
     return measure
 
@@ -77,38 +87,38 @@ def _variant(part: str) -> Variant:
     return Variant(f"{count} records", ("--limit", count))
 
 
-def _values(outcome: Outcome, row: str, name: str, dataset: str | None) -> np.ndarray:
-    """Of one row's lists that have something relevant, (seeds, lists)."""
-    seeds = outcome.measured[row]
-    return np.array([[line[name] for line in lines if dataset in (None, line["dataset"])] for lines in seeds])
-
-
-def _datasets(outcome: Outcome) -> dict[str, str | None]:
-    """Titles of tables and the data set that each is about, where it is one.
-
-    Raises:
-        InputError: no record has relevant documents.
-    """
-    lines = outcome.measured[FULL][0]
-    if not lines:
-        raise InputError("No record of --data has relevant documents; give records with relevance.")
-    counts = {
-        name: sum(line["dataset"] == name for line in lines) for name in {line["dataset"]: None for line in lines}
-    }
-    each: dict[str, str | None] = {f"{name} ({count} records)": name for name, count in counts.items()}
-    return each if len(each) == 1 else {f"All records ({len(lines)} records)": None, **each}
-
-
 def tables(outcome: Outcome) -> list[Titled]:
     """A table a data set."""
-    return [Titled(title, _table(outcome, dataset)) for title, dataset in _datasets(outcome).items()]
+    return [
+        Titled(f"{title} ({len(columns)} records)", _table(outcome, columns)) for title, columns in _datasets(outcome)
+    ]
 
 
-def _table(outcome: Outcome, dataset: str | None) -> Table:
+def _datasets(outcome: Outcome) -> list[tuple[str, np.ndarray]]:
+    """As Outcome.datasets, of the records that have relevant documents.
+
+    Raises:
+        InputError: none has.
+    """
+    known = ~np.isnan(outcome.ranking[FULL][0])
+    datasets = [(title, columns[known[columns]]) for title, columns in outcome.datasets().items()]
+    datasets = [(title, columns) for title, columns in datasets if len(columns)]
+    if not datasets:
+        raise InputError("No record of --data has relevant documents; give records with relevance.")
+    return datasets
+
+
+def _values(outcome: Outcome, row: str, name: str, columns: np.ndarray) -> np.ndarray:
+    """What was measured of one row's lists, (seeds, columns); only records with relevant documents were."""
+    places = np.cumsum(~np.isnan(outcome.ranking[row][0])) - 1
+    return np.array([[line[name] for line in lines] for lines in outcome.measured[row]])[:, places[columns]]
+
+
+def _table(outcome: Outcome, columns: np.ndarray) -> Table:
     head = ("variant", "MAP by relevance", f"− {FULL}", "− as read", "Brier score", f"− {FULL}")
     rows = []
     for row in outcome.measured:
-        found = _figures(outcome, row, dataset)
+        found = _figures(outcome, row, columns)
         rows.append((row, *(_cell(found[name], sign) for name, sign in COLUMNS.items())))
     return Table(head, tuple(rows))
 
@@ -117,15 +127,15 @@ def _cell(interval: Interval | None, sign: str) -> str:
     return "" if interval is None else with_interval(interval.mean, interval.ends, sign)
 
 
-def _figures(outcome: Outcome, row: str, dataset: str | None) -> dict[str, Interval | None]:
+def _figures(outcome: Outcome, row: str, columns: np.ndarray) -> dict[str, Interval | None]:
     """Means over seeds and lists, and differences to the whole R²-Former and to the order in which lists were read."""
-    precision, ranked, brier = (_values(outcome, row, name, dataset) for name in (PRECISION, RANKED, BRIER))
-    whole = {name: _values(outcome, FULL, name, dataset) for name in (PRECISION, BRIER)}
+    precision, brier = (_values(outcome, row, name, columns) for name in (PRECISION, BRIER))
+    whole = {name: _values(outcome, FULL, name, columns) for name in (PRECISION, BRIER)}
     is_whole = row == FULL
     return {
         "map": grid_interval(precision),
         "map_diff": None if is_whole else paired_grid_interval(precision, whole[PRECISION]),
-        "map_diff_as_read": paired_grid_interval(precision, ranked),
+        "map_diff_as_read": paired_grid_interval(precision, outcome.ranking[row][:, columns]),
         "brier": grid_interval(brier),
         "brier_diff": None if is_whole else paired_grid_interval(brier, whole[BRIER]),
     }
@@ -134,8 +144,11 @@ def _figures(outcome: Outcome, row: str, dataset: str | None) -> dict[str, Inter
 def figures(outcome: Outcome) -> Mapping[str, Any]:
     """The tables' figures by title and variant, with the ends of their intervals."""
     return {
-        f"relevance, {title}": {row: _with_ends(_figures(outcome, row, dataset)) for row in outcome.measured}
-        for title, dataset in _datasets(outcome).items()
+        f"relevance, {title}": {
+            "records": len(columns),
+            "rows": {row: _with_ends(_figures(outcome, row, columns)) for row in outcome.measured},
+        }
+        for title, columns in _datasets(outcome)
     }
 
 
@@ -147,8 +160,10 @@ def _with_ends(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
 def plots(outcome: Outcome) -> dict[str, Figure]:
     """Every variant's MAP."""
     panels = {
-        title: [Point(row, grid_interval(_values(outcome, row, PRECISION, dataset))) for row in outcome.measured]
-        for title, dataset in _datasets(outcome).items()
+        f"{title} ({len(columns)} records)": [
+            Point(row, grid_interval(_values(outcome, row, PRECISION, columns))) for row in outcome.measured
+        ]
+        for title, columns in _datasets(outcome)
     }
     return {"map": bar_plots(panels, "MAP of the documents by relevance")}
 

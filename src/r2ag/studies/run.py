@@ -15,7 +15,7 @@ import numpy as np
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.ranking import score_rankings
+from r2ag.evaluation.ranking import average_precisions
 from r2ag.evaluation.run import evaluate
 from r2ag.evaluation.stored import write_stored
 from r2ag.evaluation.table import table
@@ -144,19 +144,7 @@ def _answer(
     if condition.measure is not None:
         lines = measure_all(condition, pipeline, records, evaluation.lists, options.output, progress)
     values = {name: values_of(predictions, records) for name, predictions in evaluation.predictions.items()}
-    return values, _average_precisions(records, evaluation.lists), lines
-
-
-def _average_precisions(records: Sequence[Record], lists: Sequence[RankedList]) -> np.ndarray:
-    """Of each list, (records,); relevant documents that were cut off count, and records without any are NaN."""
-    totals = [sum(bool(d.relevant) for d in record.documents) for record in records]
-    measured = [row for row, total in enumerate(totals) if total]
-    found = np.full(len(records), np.nan)
-    if measured:
-        labels = [[bool(d.relevant) for d in lists[row].documents] for row in measured]
-        scores = score_rankings(labels, [totals[row] for row in measured])
-        found[measured] = [score.average_precision for score in scores]
-    return found
+    return values, average_precisions(records, evaluation.lists), lines
 
 
 def _stacked(repetitions: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:

@@ -74,6 +74,7 @@ def train(
     work = output.with_name(f"{output.name}-run")
     work.mkdir(parents=True, exist_ok=True)
     _remember_settings(work / "settings.json", config, former, len(records), start, resume)
+    checkpoint = last_checkpoint(work) if resume else None
     split = split_records(records, config.held_back, config.seed)
     if not split.training or not split.stopping:
         raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
@@ -126,7 +127,7 @@ def train(
         held = [stopping.draw(index, "stopping") for index in range(len(described["stopping"]))]
         lists = TrainingLists(ListSampler(described["training"], read, max_documents, fits), config.epochs)
         trainer = make_trainer(model, lists, held, collator, config, work)
-        trainer.train(resume_from_checkpoint=last_checkpoint(work) if resume else None)
+        trainer.train(resume_from_checkpoint=checkpoint)
         history = trainer.state.log_history
     model.eval()
     calibration = calibrate(adapter, described["calibration"], described["threshold"], _fitted_on(records, split))
