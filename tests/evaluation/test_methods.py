@@ -250,6 +250,23 @@ def test_a_lora_answers_alone(parts: Parts, saved: Callable[..., str], name: str
     assert all(torch.equal(tensor, before[key]) for key, tensor in parts.llm.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("spec", "kind", "reads"),
+    [("raft:2", "raft", 2), ("raft:9", "raft", 3), ("r2ag+raft:0", "r2ag", 3), ("r2ag+raft:1", "r2ag", 1)],
+)
+def test_a_lora_may_answer_from_some_of_the_documents(
+    parts: Parts, saved: Callable[..., str], spec: str, kind: str, reads: int
+) -> None:
+    bench = Bench(parts.reader(), parts.encoder, max_new_tokens=4)
+    folder = saved(kind, lora=True)
+    some, every = (
+        create_method(parse_methods([f"{name}={folder}"])[0], bench) for name in (spec, spec.partition(":")[0])
+    )
+    (prediction,) = some.answer([parts.ranked(3)])
+    assert prediction.documents_read == reads
+    assert some.settings != every.settings
+
+
 def test_an_adapter_for_another_method_is_refused(parts: Parts, saved: Callable[..., str]) -> None:
     bench = Bench(parts.reader(), parts.encoder)
     with pytest.raises(InputError, match="R²AG adapter"):

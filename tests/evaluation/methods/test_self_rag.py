@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from r2ag.errors import InputError
+from r2ag.evaluation.methods.rag import nearest
 from r2ag.evaluation.methods.self_rag import FRAME, RELEVANCE, SUPPORT, UTILITY, SelfRag
 from r2ag.evaluation.methods.self_rag_prompted import SelfRagPrompted
+from r2ag.evaluation.ordering import arrange
 from r2ag.types import Document
 from tests.evaluation.conftest import Parts
 from tests.tiny import tiny_llm, tiny_tokenizer
@@ -111,7 +114,13 @@ def test_the_prompted_form_compares_yes_and_no(parts: Parts) -> None:
     assert prediction.prompt_tokens > 2 * tokens
 
 
-def test_neither_takes_an_argument(parts: Parts) -> None:
-    for spec in ("self-rag:1", "self-rag-prompted:1"):
-        with pytest.raises(InputError, match="nothing behind a colon"):
-            parts.method(spec)
+def test_both_read_the_nearest_documents_where_a_number_is_given(parts: Parts, checkpoint: Path) -> None:
+    shuffled = arrange(parts.ranked(4), "shuffled", seed=3)
+    best = shuffled.reordered(nearest(shuffled, 2))
+    for name, folder in (("self-rag", f"={checkpoint}"), ("self-rag-prompted", "")):
+        some, every = parts.method(f"{name}:2{folder}"), parts.method(f"{name}{folder}")
+        assert replace(some.answer([shuffled])[0], seconds=0) == replace(every.answer([best])[0], seconds=0)
+        assert some.answer([shuffled])[0].documents_read == 2
+        assert some.settings != every.settings
+        with pytest.raises(InputError, match="number of documents from 1"):
+            parts.method(f"{name}:none{folder}")

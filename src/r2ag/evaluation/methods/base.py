@@ -78,6 +78,14 @@ class Spec:
             raise InputError(f"The method {self} needs a number of documents from 1, as in {self.base}:3.")
         return int(self.argument)
 
+    def optional_count(self) -> int | None:
+        """The number of documents, or None where nothing is behind the name, which means all.
+
+        Raises:
+            InputError: the argument is no whole number from 1.
+        """
+        return self.count() if self.argument else None
+
     def share(self) -> float:
         """The argument as a share: a probability, a cosine.
 

@@ -5,7 +5,7 @@ the very documents of `r2ag+top:N`, so that only the anchors differ. `r2ag-gold`
 head's probabilities: an upper bound, for adapters with a relevance direction. `r2ag+prune` reads the documents that
 pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N most probable;
 each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that. `r2ag+raft` has an
-LLM that was trained with it.
+LLM that was trained with it, and reads all documents, or as `r2ag+raft:T` those of probability T or more.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _all_or_none(threshold: float) -> Choice:
 def _choice(spec: Spec, calibration: Calibration) -> Choice:
     if spec.base == "r2ag+top" or (spec.base == "r2ag-permuted" and spec.argument):
         return _top(spec.count())
-    if spec.base == "r2ag+prune":
+    if spec.base == "r2ag+prune" or (spec.base == "r2ag+raft" and spec.argument):
         return _passing(spec.share() if spec.argument else calibration.prune_threshold)
     spec.refuse_argument()
     return _all_or_none(calibration.threshold) if spec.base == "r2ag+abstain" else _all
@@ -151,7 +151,7 @@ def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> R2AG:
     Raises:
         InputError: the adapter was trained for another method than `method`; says what it is `called`.
     """
-    count = spec.count() if spec.argument else None
+    count = spec.optional_count()
     if bench.reader(spec.folder).adapter.config.method != method:
         raise InputError(f"The method {spec} needs an adapter of {called}, as {spec.base}=ADAPTER_FOLDER.")
     return with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])

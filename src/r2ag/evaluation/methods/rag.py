@@ -47,12 +47,15 @@ def nearest(ranked: RankedList, count: int) -> list[int]:
     return sorted(np.argsort(-scores, kind="stable")[:count].tolist())
 
 
+def top_n_settings(bench: Bench, top_n: int | None) -> dict[str, Any]:
+    """What the choice of the nearest depends on: their number and, where there is one, whose vectors tell."""
+    return {"top_n": top_n} | ({} if top_n is None else bench.encoder_settings())
+
+
 def plain_rag(spec: Spec, family: str, bench: Bench, top_n: int | None = None) -> Rag:
     """Plain RAG by the base LLM with a family's prompt."""
     template = plain_template(family)
-    settings = bench.base_settings() | {"template": asdict(template), "top_n": top_n}
-    if top_n is not None:
-        settings |= bench.encoder_settings()
+    settings = bench.base_settings() | {"template": asdict(template)} | top_n_settings(bench, top_n)
     return Rag(spec.name, bench.plain_reader(template), bench.max_new_tokens, settings, top_n)
 
 

@@ -2,8 +2,9 @@
 
 Short-form decoding as the authors' run_short_form.py does it with "always_retrieve" and sequence scores: the LLM
 answers from each document alone, judges the document, its answer's support and its usefulness by reflection tokens, and
-the answer with the best score is given. Faithful, with everybody's limit of new tokens. The checkpoint is another LLM
-than the other methods'; `self-rag-prompted` is for LLMs that lack the tokens.
+the answer with the best score is given. `self-rag:N=MODEL` reads the N nearest documents (the paper's reads five).
+Faithful, with everybody's limit of new tokens. The checkpoint is another LLM than the other methods';
+`self-rag-prompted` is for LLMs that lack the tokens.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from r2ag.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
+from r2ag.evaluation.methods.rag import nearest, top_n_settings
 from r2ag.plain_text import PlainTextTokenizer
 from r2ag.types import Document, RankedList
 
@@ -52,6 +54,7 @@ class SelfRag:
     plain: PlainTextTokenizer
     max_new_tokens: int
     settings: Mapping[str, Any]
+    top_n: int | None = None
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """One list after another; its documents are one batch."""
@@ -59,7 +62,8 @@ class SelfRag:
 
     def _answer(self, ranked: RankedList) -> Prediction:
         started = time.perf_counter()
-        prompts = [self.prompt(ranked.question, document) for document in ranked.documents]
+        read = [ranked.documents[index] for index in nearest(ranked, self.top_n or len(ranked))]
+        prompts = [self.prompt(ranked.question, document) for document in read]
         critiques = self.critiques(prompts)
         best = max(critiques, key=lambda critique: critique.score)
         return Prediction(
@@ -67,7 +71,7 @@ class SelfRag:
             prompt_tokens=sum(len(prompt) for prompt in prompts),
             completion_tokens=sum(critique.completion_tokens for critique in critiques),
             seconds=time.perf_counter() - started,
-            documents_read=len(ranked),
+            documents_read=len(read),
         )
 
     def prompt(self, question: str, document: Document) -> list[int]:
@@ -142,7 +146,7 @@ def create(spec: Spec, bench: Bench) -> SelfRag:
     """
     from r2ag.models import load_llm
 
-    spec.refuse_argument()
+    top_n = spec.optional_count()
     if not spec.folder:
         raise InputError(
             f"The method {spec} needs a Self-RAG checkpoint, as {spec.base}=MODEL; for other LLMs there is "
@@ -156,6 +160,7 @@ def create(spec: Spec, bench: Bench) -> SelfRag:
             f"{spec.folder} is no Self-RAG checkpoint: its vocabulary lacks {lacking[0]}; use self-rag-prompted."
         )
     settings: dict[str, Any] = {"method": spec.base, "llm": weights_digest(llm), "dtype": str(llm.dtype)}
+    settings |= top_n_settings(bench, top_n)
     settings["max_new_tokens"] = bench.max_new_tokens
     plain = PlainTextTokenizer(tokenizer)
-    return SelfRag(spec.name, llm, tokenizer, plain, bench.max_new_tokens, settings)
+    return SelfRag(spec.name, llm, tokenizer, plain, bench.max_new_tokens, settings, top_n)

@@ -2,8 +2,8 @@
 
 An approximation: for each document the LLM says whether the document is relevant, answers from it alone, and says
 whether the document supports the answer; yes and no are compared by their probabilities. The answer with the best sum
-is given. Usefulness and sequence scores of the published method are left out: LLMs without its training rate
-all their answers useful.
+is given; `self-rag-prompted:N` reads the N nearest documents. Usefulness and sequence scores of the published method
+are left out: LLMs without its training rate all their answers useful.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
+from r2ag.evaluation.methods.rag import nearest, top_n_settings
 from r2ag.evaluation.methods.refined import chosen_template
 from r2ag.prompting import PromptTemplate
 from r2ag.reader import Reader
@@ -36,6 +37,7 @@ class SelfRagPrompted:
     settings: Mapping[str, Any]
     relevant: PromptTemplate
     supported: PromptTemplate
+    top_n: int | None = None
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """One list after another; its documents are one batch."""
@@ -43,10 +45,10 @@ class SelfRagPrompted:
 
     def _answer(self, ranked: RankedList) -> Prediction:
         started = time.perf_counter()
-        alone = [ranked.reordered([index]) for index in range(len(ranked))]
+        alone = [ranked.reordered([index]) for index in nearest(ranked, self.top_n or len(ranked))]
         readings = self.reader.read(alone, None, self.max_new_tokens)
         answers = [reading.generation.text for reading in readings]
-        relevance, asked = self.agreement(alone, [ranked.question] * len(ranked), self.relevant)
+        relevance, asked = self.agreement(alone, [ranked.question] * len(alone), self.relevant)
         claims = [f"{ranked.question}\nGiven answer: {answer}" for answer in answers]
         support, checked = self.agreement(alone, claims, self.supported)
         scores = [one + other for one, other in zip(relevance, support, strict=True)]
@@ -54,9 +56,9 @@ class SelfRagPrompted:
             text=answers[max(range(len(scores)), key=scores.__getitem__)],
             prompt_tokens=sum(len(reading.prompt) for reading in readings) + asked + checked,
             # Each judgement is one token, a yes or a no.
-            completion_tokens=sum(reading.generation.completion_tokens for reading in readings) + 2 * len(ranked),
+            completion_tokens=sum(reading.generation.completion_tokens for reading in readings) + 2 * len(alone),
             seconds=time.perf_counter() - started,
-            documents_read=len(ranked),
+            documents_read=len(alone),
         )
 
     @torch.inference_mode()
@@ -76,13 +78,13 @@ class SelfRagPrompted:
 
 def create(spec: Spec, bench: Bench) -> SelfRagPrompted:
     """By the base LLM, with the prompt that training records chose."""
-    spec.refuse_argument()
+    top_n = spec.optional_count()
     template = chosen_template(bench)
     relevant, supported = (
         replace(template, head="", tail=f"\nQuestion: {{question}}\n{words} Answer yes or no.\n")
         for words in (_RELEVANT, _SUPPORTED)
     )
-    settings = bench.base_settings() | {"method": spec.base}
+    settings = bench.base_settings() | {"method": spec.base} | top_n_settings(bench, top_n)
     settings |= {"templates": [asdict(used) for used in (template, relevant, supported)]}
     reader = bench.plain_reader(template)
-    return SelfRagPrompted(spec.name, reader, bench.max_new_tokens, settings, relevant, supported)
+    return SelfRagPrompted(spec.name, reader, bench.max_new_tokens, settings, relevant, supported, top_n)
