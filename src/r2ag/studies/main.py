@@ -19,7 +19,7 @@ from r2ag.studies.tables import Column, answer_tables, ranking_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FROZEN = ("rag", "rag-topn", "cot", "recomp", "longllmlingua", "crag", "self-rag-prompted", "r2ag-words")
+FROZEN = ("rag", "rag-topn", "cot", "recomp", "longllmlingua", "crag", "self-rag-prompted:5", "r2ag-words")
 OURS = ("r2ag-permuted", "r2ag", "r2ag+prune")
 FINE_TUNED = ("self-rag", "raft", "r2ag+raft")
 TRAINED: dict[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ from r2ag.studies.tables import answer_tables, ranking_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METHODS = ("rag", "r2ag", "r2ag+prune")
+METHODS = ("rag", "rag-topn", "r2ag", "r2ag+prune")
 DOCUMENTS = 5
 
 
