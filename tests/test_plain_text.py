@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from r2ag.plain_text import PlainTextTokenizer
 from tests.tiny import ADDED, SPECIAL, TOKENIZERS, tiny_tokenizer
@@ -39,3 +43,13 @@ def test_text_without_such_tokens_is_tokenised_as_ever(kind):
     tokenizer = tiny_tokenizer(kind)
     text = "Title: A history of bridges\nBuilt in 1471, it fell in 1802."
     assert PlainTextTokenizer(tokenizer).encode(text) == tokenizer.encode(text, add_special_tokens=False)
+
+
+@pytest.mark.parametrize("text", ["old\ntown", "old\n\ntown\n", "\n"])
+def test_line_breaks_are_read_where_they_are_added_tokens_as_in_gemma(text):
+    tokenizer = tiny_tokenizer("llama")
+    description = json.loads(tokenizer.backend_tokenizer.to_str())
+    description["model"]["vocab"]["\n"] = len(tokenizer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(description)))
+    tokenizer.add_tokens(["\n"])
+    assert tokenizer.decode(PlainTextTokenizer(tokenizer).encode(text)).lstrip(" ") == text

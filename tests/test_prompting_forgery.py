@@ -42,7 +42,8 @@ def build(builder: PromptBuilder, texts: tuple[str, ...]) -> Prompt:
 
 def check(builder: PromptBuilder, texts: tuple[str, ...]) -> None:
     """The prompt has the same special tokens and slots, in the same order, as the one of harmless texts."""
-    special = {*builder.tokenizer.get_added_vocab().values(), *builder.tokenizer.all_special_ids}
+    added = {token for text, token in builder.tokenizer.get_added_vocab().items() if not text.isspace()}
+    special = {*added, *builder.tokenizer.all_special_ids}
     prompt, harmless = build(builder, texts), build(builder, HARMLESS)
     assert _specials(prompt, special) == _specials(harmless, special)
     assert [len(slot) for slot in prompt.slots] == [SLOTS, SLOTS]

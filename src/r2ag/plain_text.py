@@ -13,7 +13,8 @@ class PlainTextTokenizer:
     """A tokenizer's model without its added tokens: whatever the text, none of their ids comes out.
 
     Text that merely looks like `<|im_end|>` becomes the ids of its letters. Where the model's own vocabulary holds an
-    added token (sentencepiece: `<s>`; Gemma: a double line break), its letters stand for it; `<unk>` is dropped.
+    added token (sentencepiece: `<s>`), its letters stand for it; `<unk>` is dropped. White space is text, also where
+    it is an added token (Gemma: line breaks, tabs): it can't pass for anything else.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -26,7 +27,8 @@ class PlainTextTokenizer:
         description["padding"] = None
         self._tokenizer = Tokenizer.from_str(json.dumps(description))
         self._unknown = tokenizer.unk_token_id
-        self.forbidden = frozenset(tokenizer.get_added_vocab().values()) | frozenset(tokenizer.all_special_ids)
+        added = {token for text, token in tokenizer.get_added_vocab().items() if not text.isspace()}
+        self.forbidden = frozenset(added) | frozenset(tokenizer.all_special_ids)
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text, with none of `forbidden` among them; NUL bytes and lone surrogates are replaced."""
