@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class PlainTextTokenizer:
-    """A tokenizer's model without its added tokens: whatever the text, none of their ids comes out.
+    """A tokenizer's model without its added tokens: whatever the text, none of their ids comes out but white space's.
 
     Text that merely looks like `<|im_end|>` becomes the ids of its letters. Where the model's own vocabulary holds an
     added token (sentencepiece: `<s>`), its letters stand for it; `<unk>` is dropped. White space is text, also where

@@ -237,36 +237,6 @@ def test_xrag_reads_vectors_and_no_words(parts: Parts, saved: Callable[..., str]
     assert replace(method.answer([longer])[0], seconds=0) == replace(prediction, seconds=0)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("raft", "raft"), ("r2ag+raft", "r2ag")])
-def test_a_lora_answers_alone(parts: Parts, saved: Callable[..., str], name: str, kind: str) -> None:
-    before = {key: tensor.clone() for key, tensor in parts.llm.state_dict().items()}
-    bench = Bench(parts.reader(), parts.encoder, max_new_tokens=4)
-    method = create_method(parse_methods([f"{name}={saved(kind, lora=True)}"])[0], bench)
-    assert isinstance(method, R2AG | Rag)
-    assert method.answer([parts.ranked(3)])[0].documents_read == 3
-    assert method.reader.builder.template.has_slots == (name == "r2ag+raft")
-    own = method.reader.model.llm.state_dict()
-    assert any(not torch.equal(own[key], tensor) for key, tensor in before.items())
-    assert all(torch.equal(tensor, before[key]) for key, tensor in parts.llm.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("spec", "kind", "reads"),
-    [("raft:2", "raft", 2), ("raft:9", "raft", 3), ("r2ag+raft:0", "r2ag", 3), ("r2ag+raft:1", "r2ag", 1)],
-)
-def test_a_lora_may_answer_from_some_of_the_documents(
-    parts: Parts, saved: Callable[..., str], spec: str, kind: str, reads: int
-) -> None:
-    bench = Bench(parts.reader(), parts.encoder, max_new_tokens=4)
-    folder = saved(kind, lora=True)
-    some, every = (
-        create_method(parse_methods([f"{name}={folder}"])[0], bench) for name in (spec, spec.partition(":")[0])
-    )
-    (prediction,) = some.answer([parts.ranked(3)])
-    assert prediction.documents_read == reads
-    assert some.settings != every.settings
-
-
 def test_an_adapter_for_another_method_is_refused(parts: Parts, saved: Callable[..., str]) -> None:
     bench = Bench(parts.reader(), parts.encoder)
     with pytest.raises(InputError, match="R²AG adapter"):

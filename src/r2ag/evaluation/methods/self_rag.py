@@ -2,7 +2,7 @@
 
 Short-form decoding as the authors' run_short_form.py does it with "always_retrieve" and sequence scores: the LLM
 answers from each document alone, judges the document, its answer's support and its usefulness by reflection tokens, and
-the answer with the best score is given. `self-rag:N=MODEL` reads the N nearest documents (the paper's reads five).
+the answer with the best score is given. `self-rag:N=MODEL` reads the N nearest documents.
 Faithful, with everybody's limit of new tokens. The checkpoint is another LLM than the other methods';
 `self-rag-prompted` is for LLMs that lack the tokens.
 """
