@@ -123,6 +123,31 @@ def test_what_parts_are_worth_to_the_relevance(r2ag: Command, tiny: Tiny, test_r
     assert study(r2ag, "relevance", tiny, test_records, output, *options) == found
 
 
+def test_what_parts_are_worth_to_the_answers(r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path) -> None:
+    models = ["--llm", tiny.llm, "--retriever", tiny.encoder]
+    options = ["--train", tiny.records, "--over", "precedent", "--records", 60, "--seeds", 2, *models]
+    options += ["--recipe", "--documents 1-3 --max-prompt-tokens 1000 --epochs 0.1", "--k", 2]
+    output = tmp_path / "out"
+    found = study(r2ag, "ablation", tiny, test_records, output, *options)
+    *_, losses, _ = found["tables"]
+    assert [row[0] for row in losses["rows"]] == ["full", "without precedent"]
+    rows = found["figures"]["language_loss, questions-test"]
+    whole, without = rows["full"], rows["without precedent"]
+    assert "loss_diff" not in whole
+    assert without["records"] == 3
+    assert without["loss_diff"] == pytest.approx(without["loss"] - whole["loss"])
+    assert without["loss_diff_ci95"][0] <= without["loss_diff"] <= without["loss_diff_ci95"][1]
+
+    lines = [json.loads(line) for line in (output / "measured-full-seed0.jsonl").read_text().splitlines()]
+    # An answer that was changed is measured again; the others are not.
+    changed = [record(index) for index in range(100, 103)]
+    changed[0]["answers"] = ["something else"]
+    study(r2ag, "ablation", tiny, write_records(test_records, changed), output, *options)
+    anew = [json.loads(line) for line in (output / "measured-full-seed0.jsonl").read_text().splitlines()]
+    assert anew[0]["language_loss"] != lines[0]["language_loss"]
+    assert anew[1:] == lines[1:]
+
+
 @pytest.mark.parametrize("name", [name for name in STUDIES if name not in ("attention", "calibration", "pruning")])
 def test_what_would_be_run(r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path, name: str) -> None:
     options = ["--train", tiny.records, "--retriever", tiny.encoder, "--seeds", 2]

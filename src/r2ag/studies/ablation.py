@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
 from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Study, Titled, needs_training, training
+from r2ag.studies.language_loss import LANGUAGE_LOSS, language_loss_figures, language_loss_table
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.paper import ABLATION, known_set, notes
 from r2ag.studies.plots import acc_bars
@@ -67,6 +69,7 @@ def plan(options: Options) -> Plan:
             one.preparation,
             k=options.k or DOCUMENTS,
             seed=seed,
+            measure=LANGUAGE_LOSS,
         )
         for one, seed, step in pairs
     ]
@@ -75,11 +78,17 @@ def plan(options: Options) -> Plan:
 
 
 def tables(outcome: Outcome) -> list[Titled]:
-    """A table a data set."""
+    """A table a data set, the gold answers' loss, which tells more apart than a hundred answers do, and the lists."""
     return [
         *answer_tables(outcome, "variant", Column("paper's Acc", _paper)),
+        language_loss_table(outcome, "variant", FULL),
         ranking_table(outcome, "variant"),
     ]
+
+
+def figures(outcome: Outcome) -> Mapping[str, Any]:
+    """The gold answers' loss, as in its table."""
+    return language_loss_figures(outcome, FULL)
 
 
 def _paper(row: str, method: str, title: str) -> str:
@@ -93,4 +102,4 @@ def plots(outcome: Outcome) -> dict[str, Figure]:
     return {name: acc_bars(outcome, name) for name in ("acc", "f1")}
 
 
-STUDY = Study("What each part is worth", "variant", plan, tables, plots)
+STUDY = Study("What each part is worth", "variant", plan, tables, plots, figures)

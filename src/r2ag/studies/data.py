@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from r2ag.studies.base import Condition, Options, Plan, Study, Titled, needs_training, training
+from r2ag.studies.language_loss import LANGUAGE_LOSS, language_loss_figures, language_loss_table
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_lines
 from r2ag.studies.tables import answer_tables
@@ -25,15 +27,34 @@ def plan(options: Options) -> Plan:
         for seed in options.all_seeds
     ]
     conditions = [
-        Condition(str(count), options.methods or METHODS, str(step.folder), k=options.k or DOCUMENTS, seed=seed)
+        Condition(
+            str(count),
+            options.methods or METHODS,
+            str(step.folder),
+            k=options.k or DOCUMENTS,
+            seed=seed,
+            measure=LANGUAGE_LOSS,
+        )
         for count, seed, step in pairs
     ]
     return Plan(tuple(conditions), tuple(step for *_, step in pairs), ("", "rag"))
 
 
 def tables(outcome: Outcome) -> list[Titled]:
-    """A table a data set."""
-    return answer_tables(outcome, "training records")
+    """A table a data set, and the gold answers' loss."""
+    return [
+        *answer_tables(outcome, "training records"),
+        language_loss_table(outcome, "training records", _fewest(outcome)),
+    ]
+
+
+def figures(outcome: Outcome) -> Mapping[str, Any]:
+    """The gold answers' loss, as in its table."""
+    return language_loss_figures(outcome, _fewest(outcome))
+
+
+def _fewest(outcome: Outcome) -> str:
+    return min(outcome.rows, key=int)
 
 
 def plots(outcome: Outcome) -> dict[str, Figure]:
@@ -42,4 +63,4 @@ def plots(outcome: Outcome) -> dict[str, Figure]:
     return {name: acc_lines(outcome, "training records", places, name) for name in ("acc", "f1")}
 
 
-STUDY = Study("Acc against the number of training records", "training records", plan, tables, plots)
+STUDY = Study("Acc against the number of training records", "training records", plan, tables, plots, figures)

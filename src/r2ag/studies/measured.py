@@ -29,7 +29,11 @@ def measure_all(
     measure = condition.measure
     assert measure is not None
     file = output / f"measured-{condition.file}.jsonl"
-    digests = [digest_of(_settings(measure, pipeline), ranked) for ranked in lists]
+    settings = _settings(measure, pipeline)
+    digests = [
+        digest_of({**settings, "answers": record.answers}, ranked)
+        for record, ranked in zip(records, lists, strict=True)
+    ]
     known = _known(file) if measure.resumes else {}
     row = measure.start(pipeline, records, lists)
     lines: list[dict[str, Any]] = []
