@@ -37,7 +37,7 @@ def by_hand(pipeline: Pipeline, ranked: RankedList, target: list[int]) -> float:
     losses = []
     with torch.inference_mode():
         for place, token in enumerate(target):
-            before = table(torch.tensor([target[:place]], dtype=torch.long)) * 1.0
+            before = table(torch.tensor([target[:place]], dtype=torch.long))
             logits = reader.model.llm(inputs_embeds=torch.cat([read, before], dim=1)).logits[0, -1]
             losses.append(-float(logits.log_softmax(-1)[token]))
     return sum(losses) / len(losses)

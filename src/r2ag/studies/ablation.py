@@ -78,7 +78,7 @@ def plan(options: Options) -> Plan:
 
 
 def tables(outcome: Outcome) -> list[Titled]:
-    """A table a data set, the gold answers' loss, which tells more apart than a hundred answers do, and the lists."""
+    """A table a data set, the gold answers' loss, which moves where no answer changes, and the lists."""
     return [
         *answer_tables(outcome, "variant", Column("paper's Acc", _paper)),
         language_loss_table(outcome, "variant", FULL),
