@@ -6,11 +6,12 @@ import hashlib
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from r2ag.errors import InputError
+from r2ag.evaluation.methods import Spec
 from r2ag.evaluation.table import Table
 from r2ag.types import RankedList, Record
 
@@ -110,6 +111,12 @@ def training(options: Options, name: str, seed: int, *changes: str, **step: Any)
     shared = ("--vectors", str(options.output / "vectors"))
     command = ("train", *shlex.split(options.recipe), *named, *count, *shared, "--seed", str(seed), *changes)
     return Step(options.folder(f"{name}-seed{seed}"), command, options.train, **step)
+
+
+def with_trained(method: str, folders: Mapping[str, str]) -> str:
+    """A method that needs weights and was given none answers with those that were trained."""
+    spec = Spec.parse(method)
+    return str(replace(spec, folder=folders[spec.base])) if spec.base in folders and not spec.folder else method
 
 
 @dataclass(frozen=True)

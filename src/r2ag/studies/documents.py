@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training
+from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training, with_trained
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_lines
 from r2ag.studies.tables import answer_tables, ranking_table
@@ -13,22 +13,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METHODS = ("rag", "r2ag-permuted", "r2ag")
+TOKENS = "learned-tokens"
 
 
 def plan(options: Options) -> Plan:
     """With training records both are trained alike; else learned tokens are named in --methods."""
-    steps: list[Step] = []
-    conditions = []
-    for seed in options.all_seeds if options.train else [options.seed]:
-        adapter, methods = options.adapter, options.methods or METHODS
-        if options.train:
-            ours = training(options, "r2ag", seed)
-            # In the encoder's order, since a rank says nothing in another.
-            tokens = training(options, "learned-tokens", seed, "--method", "learned-tokens", "--order", "encoder")
-            steps += [ours, tokens]
-            adapter, methods = str(ours.folder), options.methods or (*METHODS, f"learned-tokens={tokens.folder}")
-        conditions += [Condition(str(k), methods, adapter, k=k, seed=seed) for k in options.numbers()]
-    return Plan(tuple(conditions), tuple(steps), ("", "rag"))
+    if options.train:
+        trained = [_trained(options, seed) for seed in options.all_seeds]
+        steps = tuple(step for _, steps in trained for step in steps)
+        return Plan(tuple(condition for conditions, _ in trained for condition in conditions), steps, ("", "rag"))
+    return Plan(_conditions(options, options.methods or METHODS, options.adapter, options.seed), (), ("", "rag"))
+
+
+def _trained(options: Options, seed: int) -> tuple[tuple[Condition, ...], list[Step]]:
+    ours = training(options, "r2ag", seed)
+    # In the encoder's order, since a rank says nothing in another.
+    tokens = training(options, TOKENS, seed, "--method", TOKENS, "--order", "encoder")
+    named = options.methods or (*METHODS, TOKENS)
+    methods = tuple(with_trained(method, {TOKENS: str(tokens.folder)}) for method in named)
+    steps = [ours] if methods == named else [ours, tokens]
+    return _conditions(options, methods, str(ours.folder), seed), steps
+
+
+def _conditions(options: Options, methods: tuple[str, ...], adapter: str, seed: int) -> tuple[Condition, ...]:
+    return tuple(Condition(str(k), methods, adapter, k=k, seed=seed) for k in options.numbers())
 
 
 def tables(outcome: Outcome) -> list[Titled]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import METHODS, Spec
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training
+from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training, with_trained
 from r2ag.studies.models import adapter_folder
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.paper import MAP, known_set, main_figures, notes
@@ -92,14 +92,8 @@ def _trained(options: Options, regime: str, seed: int) -> tuple[Condition, list[
     choice = ("choose", "--adapter", str(made["r2ag"].folder), "--answers", str(answers), "--limit", str(CHOSEN_ON))
     steps += [*made.values(), Step(chosen, (*choice, "--batch-size", str(options.batch_size)), files)]
     folders = {kind: str(made[kind].folder) for kind in kinds if kind != "r2ag"}
-    methods = tuple(_with_trained(method, folders) for method in methods)
+    methods = tuple(with_trained(method, folders) for method in methods)
     return Condition(regime, methods, str(chosen), k=options.k, seed=seed), steps
-
-
-def _with_trained(method: str, folders: Mapping[str, str]) -> str:
-    """A method that needs weights and was given none answers with those that were trained."""
-    spec = Spec.parse(method)
-    return str(replace(spec, folder=folders[spec.base])) if spec.base in folders and not spec.folder else method
 
 
 def tables(outcome: Outcome) -> list[Titled]:
