@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
+from transformers import Gemma3Config
 
 from r2ag.former import FormerConfig, R2Former
-from r2ag.model import R2AGModel, matching_loss
+from r2ag.model import R2AGModel, context_window, matching_loss
+from r2ag.openings import Openings
 from r2ag.prompting import Prompt
 from tests.tiny import HIDDEN, LLMS, VOCABULARY, tiny_llm
 
@@ -205,3 +207,12 @@ def test_matching_loss_averages_over_the_real_documents():
     expected = [-torch.tensor([p, 1 - q, r]).log().mean() for p, q, r in logits[:1].sigmoid().tolist()]
     expected.append(torch.tensor(0.5).log().neg())
     torch.testing.assert_close(matching_loss(logits, relevant, mask), torch.stack(expected))
+
+
+def test_a_model_for_images_too_reads_as_much_as_its_text_part():
+    config = Gemma3Config(text_config={"max_position_embeddings": 12_345, "num_hidden_layers": 1})
+    llm = tiny_llm()
+    llm.config = config
+    assert context_window(llm) == 12_345
+    assert Openings(llm)._has_windows
+    assert context_window(tiny_llm()) == tiny_llm().config.max_position_embeddings

@@ -99,3 +99,10 @@ def test_a_copy_has_weights_of_its_own():
         read = torch.randn(rows, 32, dtype=torch.bfloat16)
         assert copied.model.layers[0].mlp.up_proj(read).eq(0).all()
         assert llm.model.layers[0].mlp.up_proj(read).ne(0).any()
+
+
+def test_values_may_be_narrower_than_keys():
+    query, key, value = torch.randn(1, 4, 20, 24), torch.randn(1, 2, 20, 24), torch.randn(1, 2, 20, 16)
+    found, _ = cpu.causal_blocks(torch.nn.Module().eval(), query, key, value, None)
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(found, expected.transpose(1, 2), atol=1e-5, rtol=1e-5)

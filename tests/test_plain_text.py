@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from r2ag.plain_text import PlainTextTokenizer
@@ -42,7 +42,8 @@ def test_what_no_tokenizer_takes_is_replaced(kind):
 def test_text_without_such_tokens_is_tokenised_as_ever(kind):
     tokenizer = tiny_tokenizer(kind)
     text = "Title: A history of bridges\nBuilt in 1471, it fell in 1802."
-    assert PlainTextTokenizer(tokenizer).encode(text) == tokenizer.encode(text, add_special_tokens=False)
+    begun = f" {text}" if kind in ("llama", "unigram") else text  # sentencepiece's own space
+    assert PlainTextTokenizer(tokenizer).encode(begun) == tokenizer.encode(text, add_special_tokens=False)
 
 
 @pytest.mark.parametrize("text", ["old\ntown", "old\n\ntown\n", "\n"])
@@ -53,3 +54,21 @@ def test_line_breaks_are_read_where_they_are_added_tokens_as_in_gemma(text):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(description)))
     tokenizer.add_tokens(["\n"])
     assert tokenizer.decode(PlainTextTokenizer(tokenizer).encode(text)).lstrip(" ") == text
+
+
+def llama2_tokenizer() -> PreTrainedTokenizerFast:
+    """The tiny one with Llama 2's own normalizer, which puts the space before a text."""
+    backend = Tokenizer.from_str(tiny_tokenizer("llama").backend_tokenizer.to_str())
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.pre_tokenizer = None
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+
+
+@pytest.mark.parametrize("made", [llama2_tokenizer, lambda: tiny_tokenizer("llama"), lambda: tiny_tokenizer("unigram")])
+def test_pieces_get_no_space_of_their_own(made):
+    plain = PlainTextTokenizer(made())
+    assert plain.encode("town") != plain.encode(" town")
+    pieces = ["The old", " town", "\n", "[1] bridge"]
+    ids = [token for piece in pieces for token in plain.encode(piece)]
+    read = "".join(made().convert_ids_to_tokens(ids)).replace("▁", " ").replace("<0x0A>", "\n")
+    assert read == "".join(pieces)

@@ -216,7 +216,7 @@ Former = R2Former | RankTokens | DocumentProjector
 
 
 def new_former(method: str, config: FormerConfig) -> Former:
-    """What gives the anchors of a method that may be trained; RAFT's, which has no slots, stays as it starts."""
+    """What gives the anchors of a method that may be trained; RAFT, which has no slots, leaves its own as it starts."""
     if method == "learned-tokens":
         return RankTokens(config)
     return DocumentProjector(config) if method == "xrag" else R2Former(config)

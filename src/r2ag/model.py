@@ -151,6 +151,11 @@ def embedding_table(llm: PreTrainedModel) -> Tensor:
     return weight
 
 
+def context_window(llm: PreTrainedModel) -> int | None:
+    """Tokens that the LLM reads at most, where its configuration, or that of its text part, says so."""
+    return getattr(llm.config.get_text_config(), "max_position_embeddings", None) or None
+
+
 def matching_loss(logits: Tensor, relevant: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy over each list's real documents (eq. 8, L_QDM, averaged): (batch,)."""
     losses = F.binary_cross_entropy_with_logits(logits, relevant.to(logits.dtype), reduction="none")

@@ -68,7 +68,7 @@ class Openings:
         self.llm: Any = llm
         self._kept: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
         self._keeps_more = bool(unknown_layers(llm))
-        self._has_windows = getattr(llm.config, "sliding_window", None) is not None
+        self._has_windows = getattr(llm.config.get_text_config(), "sliding_window", None) is not None
 
     def behind(self, mixed: MixedEmbeddings, adds: bool) -> Unread:
         """The prompts behind their opening, where all of them have the same one; else the whole.
@@ -136,4 +136,4 @@ class _FixedLayer(DynamicLayer):
 
 def unknown_layers(llm: PreTrainedModel) -> list[str]:
     """Kinds of layers that keep more than keys and values."""
-    return sorted(set(getattr(llm.config, "layer_types", None) or ()) - _KNOWN_LAYERS)
+    return sorted(set(getattr(llm.config.get_text_config(), "layer_types", None) or ()) - _KNOWN_LAYERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -14,7 +14,8 @@ class PlainTextTokenizer:
 
     Text that merely looks like `<|im_end|>` becomes the ids of its letters. Where the model's own vocabulary holds an
     added token (sentencepiece: `<s>`), its letters stand for it; `<unk>` is dropped. White space is text, also where
-    it is an added token (Gemma: line breaks, tabs): it can't pass for anything else.
+    it is an added token (Gemma: line breaks, tabs): it can't pass for anything else. No space is put before a text
+    (sentencepiece's "▁"): a prompt is made of pieces, and each would get one.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -25,6 +26,8 @@ class PlainTextTokenizer:
         description["post_processor"] = None
         description["truncation"] = None
         description["padding"] = None
+        for part in ("normalizer", "pre_tokenizer"):
+            description[part] = _without_prefix(description[part])
         self._tokenizer = Tokenizer.from_str(json.dumps(description))
         self._unknown = tokenizer.unk_token_id
         added = {token for text, token in tokenizer.get_added_vocab().items() if not text.isspace()}
@@ -45,3 +48,15 @@ class PlainTextTokenizer:
             return []
         tokenize, letters = self._tokenizer.model.tokenize, self._tokenizer.id_to_token(forbidden) or ""
         return [piece.id for letter in letters for piece in tokenize(letter) if piece.id not in self.forbidden]
+
+
+def _without_prefix(step: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A step of a tokenizer, which may hold others, that puts no space before a text; none where that was all."""
+    if step is None or step["type"] == "Prepend":
+        return None
+    if step["type"] == "Metaspace":
+        return step | {"prepend_scheme": "never"}
+    if step["type"] == "Sequence":
+        name = "normalizers" if "normalizers" in step else "pretokenizers"
+        return step | {name: [kept for part in step[name] if (kept := _without_prefix(part)) is not None]}
+    return step

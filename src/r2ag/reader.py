@@ -16,7 +16,7 @@ from r2ag.engines.base import Engine, Generation
 from r2ag.engines.transformers import TransformersEngine
 from r2ag.errors import InputError
 from r2ag.features import list_features
-from r2ag.model import MixedEmbeddings, R2AGModel, embedding_table
+from r2ag.model import MixedEmbeddings, R2AGModel, context_window, embedding_table
 from r2ag.prompting import Prompt, PromptBuilder, PromptTemplate, Turn
 from r2ag.types import Document, RankedList
 
@@ -74,7 +74,7 @@ class Reader:
         self.engine: Engine = (
             new_engine(tokenizer, end_of_turn) if new_engine else TransformersEngine(llm, tokenizer, end_of_turn)
         )
-        own = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+        own = context_window(llm) or 4096
         self.context_window = min(own, self.engine.context_window or own)
 
     @classmethod

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from r2ag.encoder import FeatureEncoder
-from r2ag.training.encoder import EncoderTrainingConfig, train_encoder
+from r2ag.errors import InputError
+from r2ag.training.encoder import EncoderTrainingConfig, _loss, train_encoder
 from tests.tiny import tiny_encoder_folder
 from tests.training.conftest import RECORDS
 
@@ -67,3 +70,31 @@ def test_the_same_seed_writes_the_same_lora(tune, tuned):
 def test_the_encoder_reads_as_much_as_before(base, tuned):
     before = FeatureEncoder.from_pretrained(str(base), device="cpu")
     assert tuned[0].model.max_seq_length == before.model.max_seq_length != CONFIG.max_tokens
+
+
+def test_prompts_and_similarity_are_those_of_the_features(tmp_path):
+    folder = tiny_encoder_folder(tmp_path / "encoder", similarity="dot", query_prompt="Represent the question: ")
+    encoder = FeatureEncoder.from_pretrained(str(folder), device="cpu")
+    seen: list[dict[str, torch.Tensor]] = []
+    encoder.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    train_encoder(encoder, RECORDS, tmp_path / "lora", replace(CONFIG, epochs=1))
+    batches = [encoder.model.tokenizer.batch_decode(given["input_ids"], skip_special_tokens=True) for given in seen]
+    texts = [text.lower().replace(" ", "") for batch in batches for text in batch]
+    assert {"represent" in text for text in texts if "whenwasthebridge" in text} == {True}
+    assert {"represent" in text for text in texts if "wasbuiltin" in text} == {False}
+
+
+def test_too_few_records_for_one_step(tmp_path, base):
+    encoder = FeatureEncoder.from_pretrained(str(base), device="cpu")
+    with pytest.raises(InputError, match="too few for one step of 8"):
+        train_encoder(encoder, RECORDS[:3], tmp_path / "lora", CONFIG)
+    assert not (tmp_path / "lora" / "adapter_model.safetensors").exists()
+
+
+def test_the_loss_is_over_the_similarity_of_the_features(tmp_path):
+    for similarity, expected in (("cosine", 20.0), ("dot", 9.0)):
+        folder = tiny_encoder_folder(tmp_path / similarity, similarity)
+        loss = _loss(FeatureEncoder.from_pretrained(str(folder), device="cpu"), CONFIG.scale)
+        vectors = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+        scores = loss.similarity_fct(vectors, vectors) * loss.scale
+        assert scores[0, 0] == pytest.approx(expected)

@@ -141,3 +141,10 @@ def test_the_matching_loss_may_be_left_out(model):
     assert without["loss"].detach() == pytest.approx(float(expected), abs=1e-5)
     without["loss"].backward()
     assert model.former.head.weight.grad.abs().sum() == 0  # nothing else teaches the head
+
+
+def test_what_is_frozen_has_no_dropout_while_the_rest_trains(model):
+    training = TrainingModel(model, frozen=[model.llm]).train()
+    assert model.former.training
+    assert not any(part.training for part in model.llm.modules())
+    assert not training.eval().training

@@ -64,3 +64,6 @@ def test_a_stopped_run_asks_only_what_is_missing(reader, asked, tmp_path):
     asked.clear()
     assert OwnAnswers(reader, file).to(records, correct_only=True) == first
     assert len(asked) == 2
+    asked.clear()
+    assert OwnAnswers(reader, file).to(records, correct_only=True) == first  # nothing stands behind the half line
+    assert not asked

@@ -229,13 +229,14 @@ def _rate(given: float | None, method: TrainedMethod) -> float:
 
 def _check_run(work: Path, resume: bool) -> None:
     """A new run on top of an older one's checkpoints would mix the two."""
-    has_checkpoints = any(work.glob("checkpoint-*"))
-    if has_checkpoints and not resume:
+    from r2ag.training.checkpoints import last_checkpoint, whole_checkpoints
+
+    if resume:
+        last_checkpoint(work)
+    elif whole_checkpoints(work):
         raise InputError(
             f"{work} holds the checkpoints of an earlier run; continue it with --resume, or remove that folder first."
         )
-    if resume and not has_checkpoints:
-        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
 
 
 def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: TrainingConfig) -> list[Record]:
@@ -252,6 +253,7 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
 def _check_settings(records: Sequence[Record], start: Start, config: TrainingConfig) -> None:
     """Settings that don't go together; a prompt that can't be built would end the run in its midst, so the longest list
     is tried with the longest question."""
+    from r2ag.model import context_window
     from r2ag.prompting import PromptBuilder
     from r2ag.types import Document
 
@@ -262,8 +264,8 @@ def _check_settings(records: Sequence[Record], start: Start, config: TrainingCon
         )
     if config.gold_relevance and not former.relevance_direction:
         raise InputError("--gold-relevance needs --relevance-direction, which the labels move the embeddings along.")
-    window = int(getattr(parts.llm.config, "max_position_embeddings", 0) or config.max_prompt_tokens)
-    if config.max_prompt_tokens > window:
+    window = context_window(parts.llm)
+    if window is not None and config.max_prompt_tokens > window:
         raise InputError(f"--max-prompt-tokens is {config.max_prompt_tokens}; this LLM reads at most {window}.")
     longest = max((record.question for record in records), key=len)
     builder = PromptBuilder(parts.tokenizer, start.template, former.slots)
@@ -295,6 +297,8 @@ def _train(
             start=start.adapter,
         )
     except KeyboardInterrupt:
-        if any(work.glob("checkpoint-*")):
+        from r2ag.training.checkpoints import whole_checkpoints
+
+        if whole_checkpoints(work):
             note(f"The same command with --resume continues from the last checkpoint in {work}.")
         raise

@@ -53,11 +53,11 @@ def causal_blocks(
 
     Args:
         query: (batch, heads, queries, size); the queries are the last of the keys.
-        key, value: (batch, key heads, keys, size); heads are a multiple of the key heads.
+        key, value: (batch, key heads, keys, size); heads are a multiple of the key heads. Values may be narrower.
         attention_mask: (batch, 1, queries, keys), True where a query may look; None is causal.
 
     Returns:
-        (batch, queries, heads, size), and no weights.
+        (batch, queries, heads, size of the values), and no weights.
     """
     batch, heads, queries, size = query.shape
     groups = heads // key.shape[1]
@@ -78,7 +78,7 @@ def causal_blocks(
         weights = torch.softmax(scores, dim=-1)
         if module.training and dropout:
             weights = nn.functional.dropout(weights, dropout)
-        blocks.append((weights @ values[:, :seen]).view(batch, heads, stop - start, size))
+        blocks.append((weights @ values[:, :seen]).view(batch, heads, stop - start, -1))
     return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
 
 

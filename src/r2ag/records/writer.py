@@ -29,11 +29,13 @@ class LocalWriter:
     """Greedy generation by an LLM without an adapter; no document can forge a token."""
 
     def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
+        from r2ag.model import context_window
+
         self.llm = llm
         self.tokenizer = tokenizer
         self.name = name
         self._builders: dict[PromptTemplate, PromptBuilder] = {}
-        self._window = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+        self._window = context_window(llm) or 4096
 
     def write(self, template: PromptTemplate, question: str, documents: Sequence[Document], max_new_tokens: int) -> str:
         """See Writer."""

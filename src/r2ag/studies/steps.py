@@ -14,6 +14,7 @@ from r2ag.errors import InputError
 from r2ag.records import read_records, write_records
 from r2ag.studies.base import Step, file_name
 from r2ag.studies.preparations import scored
+from r2ag.training.checkpoints import whole_checkpoints
 from r2ag.types import Document, Record
 
 Run = Callable[[Sequence[str]], int]
@@ -54,7 +55,7 @@ def _resumed(step: Step, line: list[str]) -> list[str]:
     if step.command[0] != "train":
         return line
     work = step.folder.with_name(f"{step.folder.name}-run")
-    if any(work.glob("checkpoint-*")):
+    if whole_checkpoints(work):
         return [*line, "--resume"]
     shutil.rmtree(work, ignore_errors=True)
     return line

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r2ag.errors import InputError
 from r2ag.models.lora import save_lora
 from r2ag.types import Record
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
+    from torch import nn
 
     from r2ag.encoder import FeatureEncoder
 
@@ -44,11 +46,13 @@ def train_encoder(
 
     Each relevant document is contrasted with the record's own distractors and with all documents of the batch; a batch
     never holds the same question twice, so that no relevant document serves as a negative of its own question.
+
+    Raises:
+        InputError: the records don't fill a single batch.
     """
     import torch
     from peft import LoraConfig
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
     torch.manual_seed(config.seed)
@@ -56,6 +60,7 @@ def train_encoder(
     _without_dropout(model)
     model.add_adapter(LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear"))
     max_tokens, model.max_seq_length = model.max_seq_length, config.max_tokens
+    pairs = _pairs(records, config)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
@@ -73,13 +78,42 @@ def train_encoder(
             save_strategy="no",
             logging_steps=20,
             report_to=[],
+            prompts=_prompts(encoder, config.negatives),
         ),
-        train_dataset=_pairs(records, config),
-        loss=MultipleNegativesRankingLoss(model, scale=config.scale),
+        train_dataset=pairs,
+        loss=_loss(encoder, config.scale),
     )
-    trainer.train()
+    if len(pairs) >= config.batch_size:
+        trainer.train()
+    if not trainer.state.global_step:
+        raise InputError(
+            f"{len(records)} records are too few for one step of {config.batch_size} different questions and "
+            "documents; give more."
+        )
     model.max_seq_length = max_tokens
     save_lora(model.transformers_model, output, encoder.name)
+
+
+def _loss(encoder: FeatureEncoder, scale: float) -> nn.Module:
+    """InfoNCE over the similarity that the features use; dot products are as large as the encoder makes them."""
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.util import dot_score
+
+    if encoder.similarity == "dot":
+        return MultipleNegativesRankingLoss(encoder.model, scale=1.0, similarity_fct=dot_score)
+    return MultipleNegativesRankingLoss(encoder.model, scale=scale)
+
+
+def _prompts(encoder: FeatureEncoder, negatives: int) -> dict[str, str]:
+    """What `encode_query` and `encode_document` put before a text stands before each column in training, too."""
+    own = encoder.model.prompts
+    document = next((own[name] for name in ("document", "passage", "corpus") if name in own), "")
+    columns = {"query": own.get("query", "")} | dict.fromkeys(["relevant", *_negatives(negatives)], document)
+    return {name: prompt for name, prompt in columns.items() if prompt}
+
+
+def _negatives(count: int) -> list[str]:
+    return [f"negative_{i}" for i in range(count)]
 
 
 def _without_dropout(model: SentenceTransformer) -> None:
@@ -104,4 +138,5 @@ def _rows(records: Iterable[Record], negatives: int, generator: random.Random) -
         distractors = [document.passage for document in record.documents if not document.relevant]
         for passage in relevant if len(distractors) >= negatives else []:
             chosen = generator.sample(distractors, negatives)
-            yield {"query": record.question, "relevant": passage} | {f"negative_{i}": t for i, t in enumerate(chosen)}
+            negative = dict(zip(_negatives(negatives), chosen, strict=True))
+            yield {"query": record.question, "relevant": passage} | negative

@@ -13,6 +13,7 @@ from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import ListSampler, TrainingList
 
 LISTS_A_STEP = 32
+MOST_DOCUMENTS = 20
 
 
 def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
@@ -23,12 +24,13 @@ def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, c
     steps = config.matching_epochs * -(-len(sampler.records) // LISTS_A_STEP)
     falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, max(1, steps))
     generator = random.Random(config.seed)
+    most = min(MOST_DOCUMENTS, former.config.max_documents)
     former.train()
     for epoch in range(config.matching_epochs):
         order = list(range(len(sampler.records)))
         generator.shuffle(order)
         for start in range(0, len(order), LISTS_A_STEP):
-            k = generator.randint(config.fewest_documents, min(20, former.config.max_documents))
+            k = generator.randint(min(config.fewest_documents, most), most)
             drawn = [sampler.draw(index, f"matching {epoch}", k) for index in order[start : start + LISTS_A_STEP]]
             batch = collator([TrainingList(d.ranked, None, d.drop_features) for d in drawn])
             logits = model.describe(batch["features"], batch["mask"]).logits

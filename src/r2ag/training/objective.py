@@ -22,6 +22,7 @@ class TrainingModel(nn.Module):
         answers: weight of the targets' loss in L_LM.
         distillation: weight of the distance to what the LLM would say to the teachers, in L_LM too.
         matching: weight of L_QDM.
+        frozen: parts that stay in evaluation mode whatever `train` says: what doesn't learn has no dropout.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class TrainingModel(nn.Module):
         answers: float = 1.0,
         distillation: float = 0.0,
         matching: float = 1.0,
+        frozen: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
         self.model = model
@@ -38,6 +40,14 @@ class TrainingModel(nn.Module):
         self.answers = answers
         self.distillation = distillation
         self.matching = matching
+        self._frozen = tuple(frozen)  # no ModuleList, which would name their parameters twice
+
+    def train(self, mode: bool = True) -> TrainingModel:
+        """As Trainer calls it before every step; what is frozen stays as it is."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def forward(
         self,
@@ -102,5 +112,5 @@ def _rolled(features: Tensor, mask: Tensor) -> Tensor:
     """Each document gets the features of the one before it, the first those of the last: a permutation without fixed
     points that padding never enters."""
     lengths = mask.sum(dim=-1, keepdim=True)
-    index = (torch.arange(mask.shape[1])[None] - 1) % lengths.clamp(min=1)
+    index = (torch.arange(mask.shape[1], device=mask.device)[None] - 1) % lengths.clamp(min=1)
     return features.gather(1, index[..., None].expand_as(features))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from r2ag.evaluation.metrics import acc_word
+from r2ag.files import write_whole
 from r2ag.reader import Reader
 from r2ag.templates import plain_template
 from r2ag.training.lists import DescribedRecord
@@ -66,9 +67,11 @@ class OwnAnswers:
     def _stored(self) -> dict[str, str]:
         if not self.file.is_file():
             return {}
-        lines = self.file.read_text(encoding="utf-8").split("\n")
-        # What follows the last line break was cut off by a kill.
-        return dict(json.loads(line) for line in lines[:-1])
+        text = self.file.read_text(encoding="utf-8", errors="replace")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # a kill cut the last line off; the next one must not stand behind its half
+            write_whole(self.file, whole)
+        return dict(json.loads(line) for line in whole.splitlines())
 
     @staticmethod
     def _key(described: DescribedRecord) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 CURVES = (("language_loss", "L_LM, training"), ("matching_loss", "L_QDM, training"), ("eval_loss", "L, held back"))
 
@@ -16,7 +18,7 @@ def plot_losses(log: Path, picture: Path) -> None:
         return
     if not log.is_file():
         return
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    entries = list(_entries(log))
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for name, label in CURVES:
@@ -28,3 +30,14 @@ def plot_losses(log: Path, picture: Path) -> None:
     if axes.lines:
         figure.legend(loc="outside upper center", ncols=len(CURVES))
     figure.savefig(picture, dpi=150)
+
+
+def _entries(log: Path) -> Iterator[dict[str, Any]]:
+    """Whole lines; a run that was killed may have left half of one."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "step" in entry:
+            yield entry

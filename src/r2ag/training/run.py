@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from r2ag.adapter import Adapter
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
 from r2ag.features import list_features
 from r2ag.files import write_whole
@@ -25,6 +26,7 @@ from r2ag.records.split import Split, split_records
 from r2ag.records.vectors import describe_records
 from r2ag.templates import plain_template
 from r2ag.training.calibrate import calibrate
+from r2ag.training.checkpoints import last_checkpoint
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingLists
@@ -33,7 +35,7 @@ from r2ag.training.matching import train_matching
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.training.plot import plot_losses
 from r2ag.training.recompute import recompute_layers
-from r2ag.training.trainer import last_checkpoint, make_trainer
+from r2ag.training.trainer import make_trainer
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
@@ -73,22 +75,27 @@ def train(
     torch.manual_seed(config.seed)
     work = output.with_name(f"{output.name}-run")
     work.mkdir(parents=True, exist_ok=True)
-    _remember_settings(work / "settings.json", config, former, len(records), start, resume)
-    checkpoint = last_checkpoint(work) if resume else None
+    adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
+    template = adapter.config.template
+    llm_digest = weights_digest(parts.llm)  # a LoRA would change it
+    told = asdict(config) | _identity(parts, llm_digest, template, records, start)
+    _remember_settings(work / "settings.json", told | ({} if former is None else {"former": asdict(former)}), resume)
+    learns_relevance = isinstance(adapter.former, R2Former) and template.has_slots
+    if not learns_relevance:
+        config = replace(config, matching_weight=0.0, matching_epochs=0)
+    checkpoint = str(last_checkpoint(work)) if resume else None
     split = split_records(records, config.held_back, config.seed)
     if not split.training or not split.stopping:
         raise InputError(f"{len(records)} records are too few to train on and hold some back; give more.")
     described = {name: _describe(parts.encoder, getattr(split, name), vector_cache) for name in _PARTS}
-    adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
     llm = with_lora(parts.llm, config) if config.trains_llm else parts.llm.requires_grad_(False)
     if config.gradient_checkpointing:
         recompute_layers(llm)
     model = R2AGModel(llm, adapter.former)
     max_documents = adapter.config.former.max_documents
     if config.targets != "gold":
-        own = OwnAnswers(
-            Reader(parts.llm, parts.tokenizer, adapter), work / f"own-answers-{adapter.config.plain_prompt}.jsonl"
-        )
+        name = f"own-answers-{adapter.config.plain_prompt}-{llm_digest}.jsonl"
+        own = OwnAnswers(Reader(parts.llm, parts.tokenizer, adapter), work / name)
         described |= {name: own.to(described[name], config.targets == "own") for name in ("training", "stopping")}
         if not described["training"] or not described["stopping"]:
             raise InputError("The LLM answers no record by itself, so its own answers can't be the targets.")
@@ -113,7 +120,7 @@ def train(
         config.max_prompt_tokens,
         PromptBuilder(parts.tokenizer, plain_template(adapter.config.plain_prompt), 0) if config.has_teacher else None,
     )
-    if not resume and isinstance(model.former, R2Former):
+    if not resume and learns_relevance:
         train_matching(model, sampler, collator, config)
     if config.freeze_relevance and isinstance(model.former, R2Former):
         if start is None and not config.matching_epochs:
@@ -134,8 +141,8 @@ def train(
     adapter = adapter.with_calibration(calibration)
     adapter.config = replace(adapter.config, training=_figures(history, records, split, config))
     if os.environ.get("RANK", "0") == "0":
-        plot_losses(work / "log.jsonl", work / "loss.png")
         adapter.save_pretrained(output, llm if config.trains_llm else None)
+        plot_losses(work / "log.jsonl", work / "loss.png")
     return adapter
 
 
@@ -147,13 +154,27 @@ def _check_known(features: torch.Tensor, names: Sequence[str]) -> None:
             )
 
 
-def _remember_settings(
-    file: Path, config: TrainingConfig, former: FormerConfig | None, records: int, start: Adapter | None, resume: bool
-) -> None:
+def _identity(
+    parts: Parts, llm_digest: str, template: PromptTemplate, records: Sequence[Record], start: Adapter | None
+) -> dict[str, Any]:
+    """What a run learns with and from, beside its settings."""
+    return {
+        "llm": f"{parts.llm_name}:{llm_digest}",
+        "encoder": parts.encoder.fingerprint,
+        "template": _digest(asdict(template)),
+        "records": len(records),
+        "digest of the records": _digest([(record.id, record.question) for record in records]),
+        "start": None if start is None else str(start.folder),
+    }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _remember_settings(file: Path, told: Mapping[str, Any], resume: bool) -> None:
     """A run that is resumed with other settings would be neither run."""
-    settings = asdict(config) | {"records": records, "start": None if start is None else str(start.folder)}
-    settings |= {} if former is None else {"former": asdict(former)}
-    settings = json.loads(json.dumps(settings))
+    settings = json.loads(json.dumps(told))
     if resume and file.is_file():
         defaults = json.loads(json.dumps(asdict(TrainingConfig())))  # what an older version could not yet be told
         before = defaults | json.loads(file.read_text(encoding="utf-8"))

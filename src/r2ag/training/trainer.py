@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +111,6 @@ def load_trainable_state(model: nn.Module, file: Path) -> None:
     model.load_state_dict(load_file(file), strict=False)
 
 
-class KeepInEvaluation(TrainerCallback):
-    """What is frozen never trains: Trainer's model.train() must not switch on its dropout."""
-
-    def __init__(self, frozen: Sequence[nn.Module]) -> None:
-        self.frozen = frozen
-
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Runs before each step."""
-        for module in self.frozen:
-            module.eval()
-
-
 class LossLog(TrainerCallback):
     """Writes every log entry to log.jsonl in the output folder."""
 
@@ -155,12 +140,16 @@ def make_trainer(
     work: Path,
 ) -> R2AGTrainer:
     """A trainer that evaluates, checkpoints and stops as every run of this project does."""
+    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
+    if config.freeze_relevance:
+        frozen.append(model.former)
     wrapped = TrainingModel(
         model,
         config.contrast,
         answers=float(config.targets != "distilled"),
         distillation=config.distillation or float(config.targets == "distilled"),
         matching=config.matching_weight,
+        frozen=frozen,
     )
     steps = max(1, len(lists) // config.batch_size)
     every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
@@ -186,18 +175,13 @@ def make_trainer(
         "metric_for_best_model": "loss",
         "greater_is_better": False,
     }
-    callbacks = [LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)]
-    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
-    if config.freeze_relevance:
-        frozen.append(model.former)
-    callbacks.append(KeepInEvaluation(frozen))
     return R2AGTrainer(
         model=wrapped,
         args=_training_arguments(work, options),
         train_dataset=lists,
         eval_dataset=held,
         data_collator=collator,
-        callbacks=callbacks,
+        callbacks=[LossLog(work / "log.jsonl"), EarlyStoppingCallback(config.patience)],
         lora_learning_rate=config.lora_learning_rate,
     )
 
@@ -214,22 +198,8 @@ def _accumulated(config: TrainingConfig) -> int:
     return count
 
 
-def last_checkpoint(work: Path) -> str:
-    """Where a run goes on from.
-
-    Raises:
-        InputError: it left none.
-    """
-    from transformers.trainer_utils import get_last_checkpoint
-
-    found = get_last_checkpoint(str(work))
-    if found is None:
-        raise InputError(f"{work} holds no checkpoint to resume from; start without --resume.")
-    return str(found)
-
-
 def _training_arguments(output: Path, options: dict[str, Any]) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         remove_unused_columns=False,
         report_to=[],
@@ -240,3 +210,6 @@ def _training_arguments(output: Path, options: dict[str, Any]) -> TrainingArgume
         disable_tqdm=os.environ.get("R2AG_NO_PROGRESS") == "1",
         **options,
     )
+    # One process is for one GPU: DataParallel would split the tensors of a batch, and not its prompts.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments

@@ -14,6 +14,8 @@ from llmlingua import PromptCompressor
 from torch import Tensor
 from transformers import DynamicCache
 
+from r2ag.model import context_window
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -57,7 +59,7 @@ class Compressor(PromptCompressor):  # type: ignore[misc]
         self.oai_tokenizer = tokenizer
         self.use_llmlingua2 = False
         self.device = llm.device
-        self.max_position_embeddings = int(getattr(llm.config, "max_position_embeddings", 0) or 4096)
+        self.max_position_embeddings = context_window(llm) or 4096
         self.context_idxs: list[Any] = []
         self.cache_bos_num = 10
         self.prefix_bos_num = 100

@@ -22,6 +22,7 @@ from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import nearest, top_n_settings
+from r2ag.model import context_window
 from r2ag.plain_text import PlainTextTokenizer
 from r2ag.types import Document, RankedList
 
@@ -79,7 +80,7 @@ class SelfRag:
         retrieval, opening, closing = (self._id(token) for token in FRAME)
         start = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
         asked = self.plain.encode(f"### Instruction:\n{question}\n\n### Response:\n")
-        window = int(getattr(self.llm.config, "max_position_embeddings", 0) or 4096)
+        window = context_window(self.llm) or 4096
         room = window - self.max_new_tokens - len(asked) - len(FRAME) - len(start)
         passage = self.plain.encode(f"{document.title}\n{document.text}")[:room]
         return [*start, *asked, retrieval, opening, *passage, closing]
