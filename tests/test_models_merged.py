@@ -68,3 +68,13 @@ def test_what_cannot_be_exported_is_said(r2ag: Command, tiny: Tiny, tmp_path: Pa
     (tmp_path / "notes").write_text("mine")
     refused = r2ag.refused("export-llm", "--adapter", tiny.adapter, "--output", tmp_path)
     assert "holds other files" in refused
+
+
+def test_an_evaluation_needs_the_llm_as_it_was(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
+    joint = joint_adapter(tiny, tmp_path / "joint")
+    assert r2ag("export-llm", "--adapter", joint, "--output", tmp_path / "llm").status == 0
+    given = ["eval", "--data", tiny.records, "--limit", 1, "--max-new-tokens", 1, "--adapter", joint]
+    refused = r2ag.refused(*given, "--llm", tmp_path / "llm", "--methods", "rag,r2ag+raft")
+    assert "leave out --llm" in refused
+    assert r2ag(*given, "--llm", tmp_path / "llm", "--methods", "r2ag+raft").status == 0
+    assert r2ag(*given, "--methods", "rag,r2ag+raft").status == 0

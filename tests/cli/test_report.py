@@ -33,7 +33,13 @@ def test_where_the_llm_looks_in_one_record(r2ag: Command, tiny: Tiny, folder: Pa
     options = ["--output", page, "--title", "Ours", "--attention", record, "--adapter", tiny.adapter]
     outcome = r2ag("report", folder, *options)
     assert outcome.status == 0, outcome.err
-    assert f"(record {record})" in page.read_text(encoding="utf-8")
+    shown = page.read_text(encoding="utf-8")
+    assert f"(record {record})" in shown
+    assert f"Adapter {tiny.adapter.name} on" in shown
+    results = json.loads((folder / "results.json").read_text())
+    results["models"]["llm"] = "some/other-llm"
+    (folder / "results.json").write_text(json.dumps(results))
+    assert "these results are of some/other-llm" in r2ag.refused("report", folder, *options)
     assert "no record has this id" in r2ag.refused("report", folder, "--attention", "gone", "--output", page)
 
 

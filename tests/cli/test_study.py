@@ -185,6 +185,14 @@ def test_bad_input(
     assert words in r2ag.refused("study", *given, "--data", test_records, "--output", tmp_path / "out")
 
 
+def test_methods_that_there_are_not_end_it_before_the_training(
+    r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path
+) -> None:
+    given = ["--data", test_records, "--train", tiny.records, "--methods", "rag,r2agg", "--output", tmp_path / "out"]
+    assert "There is no method 'r2agg'" in r2ag.refused("study", "ablation", *given)
+    assert not (tmp_path / "out").exists()
+
+
 def test_test_records_are_never_trained_on(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
     options = ["--data", tiny.records, "--train", tiny.records, "--output", tmp_path / "out"]
     assert "would prove nothing" in r2ag.refused("study", "data", *options)

@@ -12,6 +12,7 @@ from peft import PeftModel
 from r2ag.adapter import Adapter
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import APPROXIMATIONS, METHODS, Method, create_method, parse_methods
+from r2ag.evaluation.methods.base import Described
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
 from r2ag.evaluation.methods.rag import Rag, nearest
@@ -259,11 +260,12 @@ def test_an_adapter_describes_lists_with_its_own_encoder(
     folder = saved("r2ag")
     other = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(tmp_path_factory.mktemp("dot"), similarity="dot")))
     ranked = other.describe("Which bridge is the oldest?", parts.ranked(3).documents)
-    method = create_method(parse_methods([f"r2ag={folder}"])[0], Bench(parts.reader(), other, max_new_tokens=4))
-    assert isinstance(method, R2AG)
-    assert method.encoder is not None
-    assert method.encoder.dimension == HIDDEN
-    assert texts(method, [ranked]) == texts(made(parts, "r2ag"), [parts.ranked(3)])
+    bench = Bench(parts.reader(), other, max_new_tokens=4)
+    for name in ("r2ag", "r2ag-words"):
+        method = create_method(parse_methods([f"{name}={folder}"])[0], bench)
+        assert isinstance(method, Described)
+        assert method.encoder.dimension == HIDDEN
+        assert texts(method, [ranked]) == texts(made(parts, name), [parts.ranked(3)])
 
 
 def test_plain_rag_never_answers_with_the_main_adapters_lora(

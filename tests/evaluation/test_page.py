@@ -148,9 +148,15 @@ def test_nothing_measured_can_be_drawn() -> None:
 
 
 def test_the_attention_panel(folder: Path) -> None:
-    shown = AttentionMap("7", HOSTILE, (True, False), ((0.1, 0.2),), ((0.3, 0.4),))
+    shown = AttentionMap("7", HOSTILE, (True, False), ((0.1, 0.2),), ((0.3, 0.4),), HOSTILE, HOSTILE)
     page = render(read_results(folder), "figures", shown)
     assert page.count("<svg") == 5
+    assert "img" not in Tags(page).names
+
+
+def test_figures_from_elsewhere_are_text_too(folder: Path) -> None:
+    results = read_results(folder)
+    page = render(Results({**results.figures, "records": HOSTILE}, results.records), "figures")
     assert "img" not in Tags(page).names
 
 

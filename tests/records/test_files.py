@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2ag.errors import InputError
-from r2ag.records import files, read_records, write_records
+from r2ag.records import files, read_files, read_records, write_records
 from r2ag.types import Document, Record
 
 GOOD = {
@@ -36,6 +36,17 @@ RECORDS = st.builds(
 def write_lines(path, *lines: str | bytes) -> None:
     content = b"\n".join(line.encode() if isinstance(line, str) else line for line in lines)
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def test_files_of_one_name_are_data_sets_of_their_own(tmp_path):
+    paths = [tmp_path / name for name in ("nq/test.jsonl", "qa/test.jsonl.gz", "qa/dev.jsonl", "dev.d/dev.jsonl")]
+    paths += [tmp_path / "qa" / "train.jsonl", tmp_path / "qa" / "train.jsonl.gz", tmp_path / "one.jsonl"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        write_lines(path, json.dumps(GOOD))
+    names = [record.dataset for records in read_files(paths) for record in records]
+    twice = [str(tmp_path / "qa" / name) for name in ("train.jsonl", "train.jsonl.gz")]
+    assert names == ["nq/test", "qa/test", "qa/dev", "dev.d/dev", *twice, "one"]
 
 
 @NAMES

@@ -33,8 +33,11 @@ class Commands:
         make_all(steps, self.folder, lambda message: None, in_words, self)
 
 
-def step(folder: Path, name: str, *scores: str) -> Step:
-    return Step(folder / name, ("train", "--seed", "0"), ((folder / "train.jsonl", 2.0),), scores)
+def step(folder: Path, name: str, *scores: str, seed: int = 0) -> Step:
+    data = folder / "train.jsonl"
+    data.touch(exist_ok=True)
+    command = ("train", "--seed", str(seed), "--vectors", str(folder / "vectors"))
+    return Step(folder / name, command, ((data, 2.0),), scores)
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -42,13 +45,38 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     run.make(step(tmp_path, "one"))
     run.make(step(tmp_path, "one"), step(tmp_path, "two"))
     assert [line[-1] for line in run.lines] == [str(tmp_path / "one"), str(tmp_path / "two")]
-    assert run.lines[0][:5] == ["train", "--seed", "0", "--data", f"{tmp_path / 'train.jsonl'}:2"]
+    assert run.lines[0][:3] == ["train", "--seed", "0"]
+    assert run.lines[0][5:7] == ["--data", f"{tmp_path / 'train.jsonl'}:2"]
+
+
+def test_what_other_options_or_records_made_is_refused(tmp_path: Path) -> None:
+    run = Commands(tmp_path)
+    run.make(step(tmp_path, "one"))
+    with pytest.raises(InputError, match="one was made with other options or records"):
+        run.make(step(tmp_path, "one", seed=1))
+    (tmp_path / "train.jsonl").write_text("{}")
+    with pytest.raises(InputError, match="one was made with other options or records"):
+        run.make(Step(tmp_path / "one", step(tmp_path, "two").command, ((tmp_path / "train.jsonl", 2.0),)))
+    assert len(run.lines) == 1
+
+
+def test_a_study_may_be_moved_and_adapters_put_there_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    Commands(tmp_path / "old").make(step(tmp_path / "old", "one"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    by_hand = tmp_path / "new" / "two"
+    by_hand.mkdir()
+    (by_hand / "model.safetensors").touch()
+    moved = Commands(tmp_path / "new")
+    moved.make(step(tmp_path / "new", "one"), step(tmp_path / "new", "two"))
+    assert moved.lines == []
 
 
 def test_a_training_goes_on_from_its_checkpoints_and_else_begins_again(tmp_path: Path) -> None:
     run = Commands(tmp_path)
     (tmp_path / "one-run" / "checkpoint-5").mkdir(parents=True)
-    (tmp_path / "two-run").mkdir()
+    (tmp_path / "one-run" / "checkpoint-5" / "trainer_state.json").write_text("{}")
+    (tmp_path / "two-run" / "checkpoint-5").mkdir(parents=True)  # of which half was written
     (tmp_path / "two-run" / "log.jsonl").touch()
     run.make(step(tmp_path, "one"), step(tmp_path, "two"))
     assert ["--resume" in line for line in run.lines] == [True, False]
@@ -72,6 +100,12 @@ def test_records_with_a_finders_scores(tmp_path: Path) -> None:
     (read,) = read_records(copy)
     assert read.documents[0].scores["bm25"] > read.documents[1].scores["bm25"]
     assert read.documents[0].relevant
+    other = tmp_path / "other"
+    other.mkdir()
+    write_records([Record("2", "Which river?", ("x",), documents)], other / "train.jsonl")
+    run.make(Step(tmp_path / "two", ("train",), ((other / "train.jsonl", 1.0),), ("bm25",)))
+    (read,) = read_records(run.lines[1][run.lines[1].index("--data") + 1])
+    assert read.id == "2"
 
 
 def test_no_two_names_become_one_folder() -> None:

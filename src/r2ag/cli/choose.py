@@ -58,21 +58,28 @@ def choose(
         options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
         if families:
             options["families"] = tuple(families.split(","))
-        choice = _choose(_records(files, whole, limit, seed), adapter, folder, seed, options)
+        records = _whole(files, limit, seed) if whole else held_back_records(files, adapter, limit, seed)
+        choice = _choose(records, adapter, folder, seed, options)
         _print(choice, folder, stdout)
 
 
-def _records(files: list[Path], whole: bool, limit: int | None, seed: int) -> list[Record]:
-    from r2ag.records import read_records
+def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: int) -> list[Record]:
+    """At most `limit` of each file, of those that the adapter's own training held back."""
+    from r2ag.adapter import Adapter
+    from r2ag.records import read_files, split_records
     from r2ag.records.mixture import sample
-    from r2ag.records.split import split_records
 
-    chosen = []
-    for file in files:
-        records = read_records(file)
-        split = split_records(records)
-        chosen += sample(records if whole else split.stopping + split.threshold, limit, seed)
-    return chosen
+    settings = Adapter.from_pretrained(adapter).config.training.get("settings", {})
+    how = {name: settings[name] for name in ("held_back", "seed") if name in settings}
+    splits = (split_records(records, **how) for records in read_files(files))
+    return [record for split in splits for record in sample(split.stopping + split.threshold, limit, seed)]
+
+
+def _whole(files: list[Path], limit: int | None, seed: int) -> list[Record]:
+    from r2ag.records import read_files
+    from r2ag.records.mixture import sample
+
+    return [record for records in read_files(files) for record in sample(records, limit, seed)]
 
 
 def _choose(records: list[Record], adapter: str, folder: Path, seed: int, options: dict[str, Any]) -> Choice:

@@ -82,9 +82,23 @@ def _attention(
     note("Loading the models …")
     from r2ag.evaluation.attention import attention_map
     from r2ag.pipeline import Pipeline
-    from r2ag.types import Document
+    from r2ag.types import FEATURES, Document
 
     pipeline = Pipeline.from_pretrained(adapter, llm, retriever)
-    documents = [Document(d.text, d.title, relevant=d.relevant) for d in found.documents]
+    name, known = pipeline.reader.adapter.config.llm.name, results.models.get("llm", "").split(", ")
+    if name not in known:
+        raise InputError(
+            f"--attention would show where {name} looks, and these results are of {' and '.join(known)}; name one of "
+            "their adapters with --adapter."
+        )
+    documents = [
+        Document(
+            d.text,
+            d.title,
+            relevant=d.relevant,
+            scores={name: value for name, value in d.features.items() if name not in FEATURES},
+        )
+        for d in found.documents
+    ]
     ranked = pipeline.encoder.describe(found.question, documents)
     return attention_map(pipeline.reader, ranked, record_id)

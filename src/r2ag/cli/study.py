@@ -135,14 +135,15 @@ def _options(**told: Any) -> Options:
 
 def _run(study: Study, options: Options, dry_run: bool, as_json: bool, stdout: TextIO) -> None:
     from r2ag.cli.progress import StudyProgress
-    from r2ag.studies.run import read_data, run
+    from r2ag.studies.run import count_answers, read_data, run
     from r2ag.studies.steps import make_all, run_command
 
     plan = study.plan(options)
     records = read_data(options)
     if dry_run:
-        _print_plan(plan, records, stdout)
+        _print_plan(plan, records, options.output, stdout)
         return
+    count_answers(plan, records)  # methods that there are not end it before hours of training
     make_all(plan.steps, options.output, note, in_words, run_command)
     note("Loading the models …")
     with StudyProgress(options.batch_size) as progress:
@@ -150,10 +151,11 @@ def _run(study: Study, options: Options, dry_run: bool, as_json: bool, stdout: T
     _print_results(found, options.output, as_json, stdout)
 
 
-def _print_plan(plan: Plan, records: list[Record], stdout: TextIO) -> None:
+def _print_plan(plan: Plan, records: list[Record], output: Path, stdout: TextIO) -> None:
     from r2ag.studies.run import count_answers
+    from r2ag.studies.steps import missing_steps
 
-    missing = [step for step in plan.steps if not step.marker.is_file()]
+    missing = missing_steps(plan.steps, output)
     trained = [step for step in missing if step.command[0] == "train"]
     documents = sum(len(record.documents) for record in records)
     facts: list[tuple[str, object]] = [

@@ -18,6 +18,8 @@ class AttentionMap:
     relevant: tuple[bool, ...]
     anchors: tuple[tuple[float, ...], ...]
     documents: tuple[tuple[float, ...], ...]
+    llm: str
+    adapter: str  # by its folder's name
 
 
 def attention_map(reader: Reader, ranked: RankedList, record_id: str, max_new_tokens: int = 32) -> AttentionMap:
@@ -34,4 +36,6 @@ def attention_map(reader: Reader, ranked: RankedList, record_id: str, max_new_to
         relevant=tuple(bool(document.relevant) for document in ranked.documents),
         anchors=attention.anchors,
         documents=attention.documents,
+        llm=reader.adapter.config.llm.name,
+        adapter="" if reader.adapter.folder is None else reader.adapter.folder.name,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from r2ag.evaluation import chinese
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65]")  # with its marks
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _CJK_PUNCTUATION = (
     "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃"
@@ -22,16 +23,15 @@ _WESTERN = str.maketrans("", "", string.punctuation)
 _EASTERN = str.maketrans("", "", string.punctuation + _CJK_PUNCTUATION)
 
 
-def normalise(text: str) -> str:
+def normalise(*texts: str) -> list[str]:
     """Lower-case, without punctuation, articles and extra spaces (SQuAD's rules, as "Lost in the middle" applies them).
 
-    Chinese and Japanese characters become words of their own, since such text has no spaces between words, and its
-    own punctuation goes too.
+    Chinese and Japanese characters become words of their own, since such text has no spaces between words. Where one of
+    the texts has such characters or their marks, East Asian punctuation goes from all, so that they compare.
     """
-    text = text.lower()
-    is_cjk = _CJK.search(text) is not None
-    text = _CJK.sub(r" \g<0> ", text.translate(_EASTERN if is_cjk else _WESTERN))
-    return " ".join(_ARTICLES.sub(" ", text).split())
+    marks = _EASTERN if any(_EAST_ASIAN.search(text) for text in texts) else _WESTERN
+    spaced = (_CJK.sub(r" \g<0> ", text.lower().translate(marks)) for text in texts)
+    return [" ".join(_ARTICLES.sub(" ", text).split()) for text in spaced]
 
 
 def acc(prediction: str, golds: Sequence[str]) -> float:
@@ -41,19 +41,20 @@ def acc(prediction: str, golds: Sequence[str]) -> float:
     boundaries ("no" is in "know") and a longer prediction scores more easily. A gold answer that normalises to nothing
     is never found, while theirs is found in every prediction.
     """
-    said = normalise(prediction)
-    return float(any(gold in said for gold in _normalised(golds)))
+    said, *wanted = normalise(prediction, *golds)
+    return float(any(gold in said for gold in wanted if gold))
 
 
 def acc_word(prediction: str, golds: Sequence[str]) -> float:
     """Like `acc`, but the gold answer must begin and end at word boundaries."""
-    said = f" {normalise(prediction)} "
-    return float(any(f" {gold} " in said for gold in _normalised(golds)))
+    said, *wanted = normalise(prediction, *golds)
+    return float(any(f" {gold} " in f" {said} " for gold in wanted if gold))
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> float:
     """1 if the normalised prediction is a normalised gold answer."""
-    return float(normalise(prediction) in _normalised(golds))
+    said, *wanted = normalise(prediction, *golds)
+    return float(bool(said) and said in wanted)
 
 
 def f1(prediction: str, golds: Sequence[str]) -> float:
@@ -62,9 +63,11 @@ def f1(prediction: str, golds: Sequence[str]) -> float:
     Where the gold answers are mostly Chinese, tokens are jieba's words (its `qa_f1_zh_score`), else normalised words
     (its `qa_f1_score`). Other characters without spaces between words, as in Japanese, count one by one.
     """
-    tokens = chinese.answer_tokens if chinese.is_chinese(golds) else _normalised_words
-    said = tokens(prediction)
-    return max((_overlap(said, tokens(gold)) for gold in golds), default=0.0)
+    if chinese.is_chinese(golds):
+        said, *wanted = map(chinese.answer_tokens, (prediction, *golds))
+    else:
+        said, *wanted = map(str.split, normalise(prediction, *golds))
+    return max((_overlap(said, gold) for gold in wanted), default=0.0)
 
 
 def rouge_l(prediction: str, golds: Sequence[str]) -> float:
@@ -86,7 +89,7 @@ def answer_words(text: str) -> int:
 
 def is_yes_no(golds: Sequence[str]) -> bool:
     """Whether the question wants yes or no."""
-    return {normalise(gold) for gold in golds} <= {"yes", "no"}
+    return set(normalise(*golds)) <= {"yes", "no"}
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,6 @@ def score(prediction: str, golds: Sequence[str]) -> Scores:
         f1=f1(prediction, golds),
         rouge_l=rouge_l(prediction, golds),
     )
-
-
-def _normalised(golds: Sequence[str]) -> list[str]:
-    return [gold for gold in map(normalise, golds) if gold]
-
-
-def _normalised_words(text: str) -> list[str]:
-    return normalise(text).split()
 
 
 def _overlap(said: Sequence[str], gold: Sequence[str]) -> float:

@@ -114,14 +114,14 @@ def run_evaluation(
     from r2ag.evaluation.methods.bench import Bench
     from r2ag.evaluation.report import results
     from r2ag.evaluation.table import markdown
-    from r2ag.records import read_records
+    from r2ag.records import read_files
     from r2ag.records.mixture import sample
     from r2ag.records.vectors import describe_records
 
     specs = parse_methods(methods)
     if limit is not None and limit < 1:
         raise InputError(f"The limit is {limit}; give a number of records from 1.")
-    files = [sample(read_records(path), limit, seed) for path in data]
+    files = [sample(records, limit, seed) for records in read_files(data)]
     if not files:
         raise InputError("No file of records is named; give at least one.")
     bench = Bench(reader, encoder, max_new_tokens, seed)

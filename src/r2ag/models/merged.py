@@ -39,6 +39,19 @@ def is_merged(llm: str, lora: Path) -> bool:
     return True
 
 
+def check_base(llm: str) -> None:
+    """Refuses an LLM that `save_merged` wrote where the LLM as it was is wanted.
+
+    Raises:
+        InputError: says what to do.
+    """
+    if (Path(llm) / NOTE).is_file():
+        raise InputError(
+            f"An adapter's LoRA is merged into {llm}, and methods without it answer with the LLM as it was; leave out "
+            "--llm."
+        )
+
+
 def check_merged(llm: str, lora: Path | None) -> None:
     """Refuses an LLM that lacks an adapter's LoRA, where there is one, since an engine runs it as it is.
 

@@ -6,8 +6,9 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -24,11 +25,35 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
         InputError: names the file, the line and what is wrong with it.
     """
     file = Path(path)
-    dataset = file.name.split(".")[0]
-    records = [parse_record(fields, where, dataset) for where, fields in json_lines(file)]
+    records = [parse_record(fields, where, _stem(file)) for where, fields in json_lines(file)]
     if not records:
         raise InputError(f"{file} holds no records; each line must be one JSON object with a question and documents.")
     return records
+
+
+def read_files(paths: Sequence[str | os.PathLike[str]]) -> list[list[Record]]:
+    """The records of each file; their data sets are called by the files' names, with folders where these are the same.
+
+    Raises:
+        InputError: as `read_records`.
+    """
+    files = [Path(path) for path in paths]
+    return [
+        [replace(record, dataset=name) for record in read_records(file)]
+        for file, name in zip(files, _dataset_names(files), strict=True)
+    ]
+
+
+def _dataset_names(files: Sequence[Path]) -> list[str]:
+    short, longer = [_stem(file) for file in files], [f"{file.parent.name}/{_stem(file)}" for file in files]
+    return [
+        name if short.count(name) == 1 else more if longer.count(more) == 1 else str(file)
+        for file, name, more in zip(files, short, longer, strict=True)
+    ]
+
+
+def _stem(file: Path) -> str:
+    return file.name.split(".")[0]
 
 
 def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:

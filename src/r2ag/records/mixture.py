@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from r2ag.errors import InputError
-from r2ag.records.files import read_records
+from r2ag.records.files import read_files
 from r2ag.types import Record
 
 Sampled = TypeVar("Sampled")
@@ -24,7 +24,8 @@ def mix(files: Sequence[tuple[Path, float]], seed: int = 0) -> list[Record]:
     for file, weight in files:
         if not (math.isfinite(weight) and weight > 0):
             raise InputError(f"The weight of {file} is {weight:g}; give a number above 0.")
-    return [record for file, weight in files for record in _weighted(read_records(file), weight, f"{seed}:{file.name}")]
+    each = zip(files, read_files([file for file, _ in files]), strict=True)
+    return [record for (file, weight), records in each for record in _weighted(records, weight, f"{seed}:{file.name}")]
 
 
 def sample(records: Sequence[Sampled], count: int | None, seed: int | str = 0) -> list[Sampled]:

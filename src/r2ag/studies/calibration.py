@@ -7,12 +7,14 @@ documents. The highest cosine, which needs no training, is what the head has to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from r2ag.errors import InputError
 from r2ag.evaluation.intervals import Interval
+from r2ag.evaluation.methods.cutoff import cosines
 from r2ag.evaluation.reliability import BINS
 from r2ag.evaluation.table import Table, with_interval
 from r2ag.evaluation.trust import Areas, Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
@@ -32,10 +34,10 @@ NAMES = {"removed": "removed", "off-topic": "off_topic"}
 RESAMPLES = 1000  # each is computed anew on all lists
 
 
-def _start(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList]) -> Row:
+def _start(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList], seed: int) -> Row:
     if pipeline.reader.adapter.config.method != "r2ag":
         raise InputError("This adapter tells no relevance; name one of R²AG with --adapter.")
-    made = three_lists(lists, [record.dataset for record in records], seed=0)
+    made = three_lists(lists, [record.dataset for record in records], seed=seed)
     threshold = pipeline.reader.adapter.config.calibration.threshold
 
     def measure(place: int) -> dict[str, Any] | None:
@@ -52,8 +54,7 @@ def _said(pipeline: Pipeline, lists: Lists) -> dict[str, Any]:
         (probabilities,) = pipeline.reader.assess([ranked]).probabilities
         # Another question's documents are none of this one's, whatever their labels say.
         labels = [kind == "own" and bool(document.relevant) for document in ranked.documents]
-        cosines = ranked.document_vectors @ ranked.query_vector
-        found[kind] = {"probabilities": probabilities, "relevant": labels, "highest_cosine": float(cosines.max())}
+        found[kind] = {"probabilities": probabilities, "relevant": labels, "highest_cosine": max(cosines(ranked))}
     return found
 
 
@@ -68,7 +69,7 @@ def plan(options: Options) -> Plan:
     for kind in options.over:
         if kind not in NAMES:
             raise InputError(f"--over is {kind!r} here; give removed, off-topic or both.")
-    measure = Measure("relevance", _start)
+    measure = Measure("relevance", partial(_start, seed=options.seed))
     return Plan((Condition(ROW, (), options.adapter, k=options.k, seed=options.seed, measure=measure),))
 
 

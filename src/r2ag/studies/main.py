@@ -89,8 +89,11 @@ def _trained(options: Options, regime: str, seed: int) -> tuple[Condition, list[
     made = {kind: training(options, f"{regime}-{kind}", seed, *lora, *TRAINED[kind]) for kind in kinds}
     chosen = options.folder(f"{regime}-r2ag-chosen-seed{seed}")
     answers = chosen.with_name(f"{chosen.name}-answers")
-    choice = ("choose", "--adapter", str(made["r2ag"].folder), "--answers", str(answers), "--limit", str(CHOSEN_ON))
-    steps += [*made.values(), Step(chosen, (*choice, "--batch-size", str(options.batch_size)), files)]
+    settings = {"seed": seed, "limit": CHOSEN_ON, "batch-size": options.batch_size}
+    settings |= {"max-new-tokens": options.max_new_tokens}
+    told = (part for name, value in settings.items() for part in (f"--{name}", str(value)))
+    choice = ("choose", "--adapter", str(made["r2ag"].folder), "--answers", str(answers), *told)
+    steps += [*made.values(), Step(chosen, choice, files)]
     folders = {kind: str(made[kind].folder) for kind in kinds if kind != "r2ag"}
     methods = tuple(with_trained(method, folders) for method in methods)
     return Condition(regime, methods, str(chosen), k=options.k, seed=seed), steps

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2ag.evaluation.methods.bench import adapter_settings
+from r2ag.evaluation.methods.bench import adapter_settings, llm_fingerprint
 from r2ag.evaluation.predictions import digest_of
 from r2ag.files import write_whole
 from r2ag.studies.base import Condition, Measure
@@ -54,7 +54,7 @@ def measure_all(
 
 def _settings(measure: Measure, pipeline: Pipeline) -> dict[str, Any]:
     llm = pipeline.reader.model.llm
-    model = {"llm": llm.name_or_path, "dtype": str(llm.dtype), "encoder": pipeline.encoder.fingerprint}
+    model = {"llm": llm_fingerprint(llm), "dtype": str(llm.dtype), "encoder": pipeline.encoder.fingerprint}
     return {"measure": measure.name} | model | adapter_settings(pipeline.reader.adapter)
 
 

@@ -11,7 +11,7 @@ from r2ag.errors import InputError
 from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Setting, Study, Titled
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_bars, acc_lines
-from r2ag.studies.preparations import NO_GOLD, distractors, gold_at, noised
+from r2ag.studies.preparations import MOST_DOCUMENTS, NO_GOLD, distractors, gold_at, noised
 from r2ag.studies.tables import Column, answer_tables, ranking_table
 from r2ag.types import RankedList
 
@@ -27,14 +27,21 @@ _AXES = {
 }
 
 
+_NOTES = {
+    "no-gold": "Answers without gold documents are right by what the LLM knows, or by what other documents say.",
+    "gold": "Gold documents stand at the end of lists that are too short for the place.",
+    "distractors": f"No list has more than {MOST_DOCUMENTS} documents, with its distractors.",
+}
+
+
 def plan(options: Options) -> Plan:
     """Lists as they are found, and changed in each way; what chance decides is repeated with each seed."""
     conditions = [_condition(options, AS_FOUND, options.seed)]
     for change in options.over:
         by_chance = change.partition(":")[0] in ("distractors", "noise", "shuffled")
         conditions += [_condition(options, change, s) for s in (options.all_seeds if by_chance else [options.seed])]
-    said = "Answers without gold documents are right by what the LLM knows, or by what other documents say."
-    return Plan(tuple(conditions), (), (AS_FOUND, "rag"), (said,) if "no-gold" in options.over else ())
+    kinds = {change.partition(":")[0] for change in options.over}
+    return Plan(tuple(conditions), (), (AS_FOUND, "rag"), tuple(said for kind, said in _NOTES.items() if kind in kinds))
 
 
 def _condition(options: Options, change: str, seed: int) -> Condition:

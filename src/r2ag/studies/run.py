@@ -20,7 +20,7 @@ from r2ag.evaluation.run import evaluate
 from r2ag.evaluation.stored import write_stored
 from r2ag.evaluation.table import table
 from r2ag.files import write_whole
-from r2ag.records import read_records
+from r2ag.records import read_files, read_records
 from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records
 from r2ag.studies.base import Condition, Options, Plan, Setting, Study, Titled
@@ -66,7 +66,7 @@ def read_data(options: Options) -> list[Record]:
     Raises:
         InputError: a file can't be read, or a record is among the training records as well.
     """
-    records = [r for path in options.data for r in sample(read_records(path), options.limit, options.seed)]
+    records = [r for file in read_files(options.data) for r in sample(file, options.limit, options.seed)]
     questions = {record.question for record in records}
     for file, _ in options.train:
         known = next((r.question for r in read_records(file) if r.question in questions), None)
@@ -148,10 +148,14 @@ def _answer(
 
 
 def _stacked(repetitions: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:
-    """Seeds first: method → name → (seeds, records)."""
+    """Seeds first: method → name → (seeds, records).
+
+    Methods are told by their places: a name may hold the folder of its seed's training.
+    """
+    by_method = zip(*(one.values() for one in repetitions), strict=True)
     return {
-        method: {name: np.stack([one[method][name] for one in repetitions]) for name in values}
-        for method, values in repetitions[0].items()
+        method: {name: np.stack([one[name] for one in repeated]) for name in repeated[0]}
+        for method, repeated in zip(repetitions[0], by_method, strict=True)
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -9,8 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from r2ag.errors import InputError
+from r2ag.files import write_whole
 from r2ag.records import read_records, write_records
 from r2ag.studies.base import Step, file_name
 from r2ag.studies.preparations import scored
@@ -36,7 +40,7 @@ def make_all(steps: Sequence[Step], output: Path, note: Note, in_words: Callable
     Raises:
         InputError: a step failed; it has told why.
     """
-    missing = [step for step in steps if not step.marker.is_file()]
+    missing = missing_steps(steps, output)
     started = time.monotonic()
     for done, step in enumerate(missing):
         left = (time.monotonic() - started) / done * (len(missing) - done) if done else None
@@ -48,6 +52,40 @@ def make_all(steps: Sequence[Step], output: Path, note: Note, in_words: Callable
             raise InputError(
                 f"The step {step.folder.name} failed, as told above; the same command goes on from there. ({step})"
             )
+        write_whole(_note_of(step), json.dumps(_made_by(step, output), indent=2) + "\n")
+
+
+def missing_steps(steps: Sequence[Step], output: Path) -> list[Step]:
+    """Those whose outcome isn't there; one without a note of how it was made is taken as it is.
+
+    Raises:
+        InputError: an outcome was made by another command, or from other records.
+    """
+    missing = []
+    for step in steps:
+        if not step.marker.is_file():
+            missing.append(step)
+        elif _note_of(step).is_file() and json.loads(_note_of(step).read_text("utf-8")) != _made_by(step, output):
+            raise InputError(
+                f"{step.folder} was made with other options or records than this study has; name a new --output, or "
+                "remove that folder."
+            )
+    return missing
+
+
+def _note_of(step: Step) -> Path:
+    return step.folder.with_name(f"{step.folder.name}-made-by.json")
+
+
+def _made_by(step: Step, output: Path) -> dict[str, Any]:
+    """A step's command, wherever the study stands, and the records that it learned from."""
+    inside = (part.partition(str(output)) for part in step.command)
+    command = [f"OUTPUT{rest}" if found and not before else f"{before}{found}{rest}" for before, found, rest in inside]
+    return {"command": command, "data": [[_digest(file), weight] for file, weight in step.data]}
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _resumed(step: Step, line: list[str]) -> list[str]:
@@ -67,7 +105,9 @@ def _scored_files(step: Step, output: Path) -> list[tuple[Path, float]]:
         return []
     made = []
     for file, weight in step.data:
-        copy = output / "data" / file_name("-".join(step.scores)) / f"{file.name.removesuffix('.gz')}.gz"
+        # Other files may have the same name, and this one may have been another when it was copied.
+        folder = output / "data" / file_name("-".join(step.scores)) / _digest(file)[:8]
+        copy = folder / f"{file.name.removesuffix('.gz')}.gz"
         if not copy.is_file():
             write_records(with_scores(read_records(file), step.scores), copy)
         made.append((copy, weight))

@@ -10,6 +10,7 @@ from r2ag.errors import InputError
 from r2ag.types import RankedList
 
 if TYPE_CHECKING:
+    from r2ag.encoder import FeatureEncoder
     from r2ag.reader import Reading
 
 
@@ -42,6 +43,33 @@ class Method(Protocol):
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """One prediction a list, read as one batch."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A method whose lists an encoder describes anew, outside its time: vectors are a store's business."""
+
+    method: Method
+    encoder: FeatureEncoder
+
+    @property
+    def name(self) -> str:
+        """The method's own."""
+        return self.method.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The method's own, which know whose vectors it reads."""
+        return self.method.settings
+
+    def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
+        """The method's answers."""
+        return self.method.answer([self.encoder.describe(ranked.question, ranked.documents) for ranked in lists])
+
+
+def described(method: Method, encoder: FeatureEncoder | None) -> Method:
+    """The method on lists that `encoder` describes; as it is where there is none."""
+    return method if encoder is None else Described(method, encoder)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ import copy
 import hashlib
 import json
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from r2ag.adapter import Adapter
+from r2ag.encoder import weights_digest
 from r2ag.errors import InputError
+from r2ag.models.merged import check_base
 from r2ag.prompting import PromptTemplate
 from r2ag.reader import Reader
 
@@ -83,16 +86,25 @@ class Bench:
 
     @property
     def base_llm(self) -> PreTrainedModel:
-        """The LLM without any adapter's LoRA."""
+        """The LLM without any adapter's LoRA.
+
+        Raises:
+            InputError: a LoRA is merged into the copy of it that is at hand.
+        """
         if self._base is None:
             llm = self.main.model.llm
+            check_base(str(llm.name_or_path))
             self._base = llm if self.main.adapter.llm_lora is None else _loaded_again(llm)
         return self._base
 
     def base_settings(self) -> dict[str, Any]:
         """What every method's answers depend on."""
         llm = self.main.model.llm
-        return {"llm": llm.name_or_path, "dtype": str(llm.dtype), "max_new_tokens": self.max_new_tokens}
+        return {"llm": self._llm, "dtype": str(llm.dtype), "max_new_tokens": self.max_new_tokens}
+
+    @cached_property
+    def _llm(self) -> str:
+        return llm_fingerprint(self.main.model.llm)
 
     def encoder_settings(self, folder: str = "") -> dict[str, Any]:
         """Whose vectors the features come from."""
@@ -116,6 +128,11 @@ class Bench:
         except InputError:
             return False
         return True
+
+
+def llm_fingerprint(llm: PreTrainedModel) -> str:
+    """Tells an LLM apart from others, also from one that stood in its folder before."""
+    return f"{llm.name_or_path}:{weights_digest(llm)}"
 
 
 def adapter_settings(adapter: Adapter) -> dict[str, Any]:

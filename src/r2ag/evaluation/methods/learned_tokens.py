@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from r2ag.evaluation.methods.base import Spec
+from r2ag.evaluation.methods.base import Method, Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.r2ag import R2AG, reads_first
+from r2ag.evaluation.methods.r2ag import reads_first
 
 
-def create(spec: Spec, bench: Bench) -> R2AG:
+def create(spec: Spec, bench: Bench) -> Method:
     """Reads all documents, or the first N.
 
     Raises:

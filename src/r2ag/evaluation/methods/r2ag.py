@@ -20,9 +20,8 @@ import torch
 from torch import Tensor
 
 from r2ag.calibration import Calibration, keep_relevant
-from r2ag.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
+from r2ag.evaluation.methods.base import Method, Prediction, Spec, described, to_prediction
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.reader import Assessment, Reader, Reading
 from r2ag.types import RankedList
@@ -35,8 +34,7 @@ Choice = Callable[[Sequence[float]], Sequence[int]]
 class R2AG:
     """Assesses each list, chooses what to read, and reads it.
 
-    With a `permutation_seed` the anchors come from permuted features, the choice from true ones. An `encoder` describes
-    the lists again, outside the time that is measured: vectors are a store's business.
+    With a `permutation_seed` the anchors come from permuted features, the choice from true ones.
     """
 
     name: str
@@ -45,13 +43,10 @@ class R2AG:
     settings: Mapping[str, Any]
     choose: Choice
     permutation_seed: int | None = None
-    encoder: FeatureEncoder | None = None
     told_labels: bool = False
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """Lists without anything to read are abstained from."""
-        if self.encoder is not None:
-            lists = [self.encoder.describe(ranked.question, ranked.documents) for ranked in lists]
         started = time.perf_counter()
         assessment = self.reader.assess(lists, relevance=gold_labels(lists) if self.told_labels else None)
         keep = [self.choose(probabilities) for probabilities in assessment.probabilities]
@@ -135,17 +130,17 @@ def _choice(spec: Spec, calibration: Calibration) -> Choice:
     return _all_or_none(calibration.threshold) if spec.base == "r2ag+abstain" else _all
 
 
-def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int | None = None) -> R2AG:
+def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int | None = None) -> Method:
     """A method that puts an adapter's anchors into its prompt."""
     reader = bench.reader(spec.folder)
     settings = bench.base_settings() | bench.encoder_settings(spec.folder) | adapter_settings(reader.adapter)
     settings |= {"method": [spec.base, spec.argument], "permutation_seed": permutation_seed}
-    encoder = bench.own_encoder(spec.folder)
     told = spec.base == "r2ag-gold"
-    return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, encoder, told)
+    method = R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, told)
+    return described(method, bench.own_encoder(spec.folder))
 
 
-def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> R2AG:
+def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> Method:
     """A control that chooses nothing: reads all documents, or as many of the first as its argument says.
 
     Raises:
@@ -157,7 +152,7 @@ def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> R2AG:
     return with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])
 
 
-def create(spec: Spec, bench: Bench) -> R2AG:
+def create(spec: Spec, bench: Bench) -> Method:
     """Any of the variants that the registry names.
 
     Raises:

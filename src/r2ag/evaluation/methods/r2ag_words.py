@@ -7,7 +7,7 @@ what a sentence could say.
 from __future__ import annotations
 
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Method, Spec
+from r2ag.evaluation.methods.base import Method, Spec, described
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.evaluation.methods.refined import Refinement, refined_rag
 from r2ag.evaluation.methods.remote import remote
@@ -32,13 +32,12 @@ def create(spec: Spec, bench: Bench) -> Method:
     spec.refuse_argument()
     server = spec.server()
     folder = "" if server else spec.folder
-    reader, own_encoder = bench.reader(folder), bench.own_encoder(folder)
+    reader = bench.reader(folder)
     if reader.adapter.config.method != "r2ag":
         raise InputError(f"The method {spec} needs an R²AG adapter, which says how relevant documents are.")
 
     def refine(ranked: RankedList) -> Refinement:
-        described = ranked if own_encoder is None else own_encoder.describe(ranked.question, ranked.documents)
-        probabilities = reader.assess([described]).probabilities[0]
+        probabilities = reader.assess([ranked]).probabilities[0]
         told = [
             Document(f"Match: {in_words(probability)}. {document.passage}")
             for document, probability in zip(ranked.documents, probabilities, strict=True)
@@ -49,4 +48,4 @@ def create(spec: Spec, bench: Bench) -> Method:
     template = with_match_words(plain_template(reader.adapter.config.plain_prompt))
     if server:
         return remote(spec, bench, refine, settings, template, *server)
-    return refined_rag(spec, bench, refine, settings, template)
+    return described(refined_rag(spec, bench, refine, settings, template), bench.own_encoder(folder))

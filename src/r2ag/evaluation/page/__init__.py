@@ -35,6 +35,11 @@ class Results:
     figures: Mapping[str, Any]
     records: Sequence[StoredRecord]
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """What answered."""
+        return {name: str(value) for name, value in self.figures.get("models", {}).items()}
+
 
 def read_results(folder: Path) -> Results:
     """Reads results.json, records.jsonl and the predictions.
@@ -129,7 +134,7 @@ def _section(title: str, figures: Mapping[str, Any]) -> str:
     plots = "".join(f"<figure>{plot}</figure>" for plot in drawn)
     written = "".join(html_table(one) for one in tables(figures))
     return (
-        f"<section><h2>{escape(title)} <small>({figures['records']} records)</small></h2>{written}"
+        f"<section><h2>{escape(title)} <small>({escape(str(figures['records']))} records)</small></h2>{written}"
         f'<div class="plots">{plots}</div></section>'
     )
 
@@ -158,7 +163,7 @@ def attention_section(attention: AttentionMap) -> str:
     )
     return (
         f"<section><h2>Attention <small>(record {escape(attention.record_id)})</small></h2>"
-        f"<p>{escape(attention.question)}</p>"
+        f"<p>{escape(attention.question)}</p><p>Adapter {escape(attention.adapter)} on {escape(attention.llm)}.</p>"
         "<p>Where the prompt's last token looks, layer by layer (the paper's figure 6): sums over positions, means "
         f'over heads; ★ marks relevant documents.</p><div class="plots">{drawn}</div></section>'
     )

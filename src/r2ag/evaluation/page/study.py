@@ -30,6 +30,11 @@ class StudyResults:
     condition: str
     records: Sequence[StoredRecord]
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """What answered; several with commas between."""
+        return {name: str(value) for name, value in self.found.get("models", {}).items()}
+
 
 def is_study(folder: Path) -> bool:
     """Whether a folder's results are a study's."""
