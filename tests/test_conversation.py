@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from r2ag.conversation import REWRITE, Exchange, is_sound, needs_more, stand_alone
+from r2ag.conversation import REWRITE, Exchange, FollowUp, is_sound, needs_more, stand_alone
 from r2ag.engines.base import Generation
+from r2ag.prompting import MAX_QUESTION_CHARACTERS
 from r2ag.reader import Reader
 from tests.tiny import tiny_adapter, tiny_llm, tiny_tokenizer
 
@@ -144,8 +145,21 @@ def test_a_random_llm_is_not_believed(reader):
 
 
 def test_a_conversation_that_is_too_long_is_joined(reader):
-    long = Exchange(f"Which bridge{' bridge' * 4000}?", "")
+    long = Exchange(f"Which bridge{' bridge' * 2000}?", "")
     assert stand_alone(reader, FOLLOW_UP, [long]) == f"{long.question} {FOLLOW_UP}"
+
+
+def test_what_would_be_too_long_to_ask_stays_as_it_is(reader):
+    long = Exchange("Which bridge?".ljust(MAX_QUESTION_CHARACTERS - 10, "x"), "")
+    assert stand_alone(reader, FOLLOW_UP, [long]) == FOLLOW_UP
+
+
+def test_of_a_long_history_the_end_is_looked_at():
+    asked = "And the tea bag?".ljust(MAX_QUESTION_CHARACTERS // 2 + 1)
+    recent = FollowUp.of(FOLLOW_UP, [BEFORE, Exchange(asked, ""), Exchange(asked, "x" * 10**6)])
+    assert recent is not None
+    assert recent.before == Exchange(asked.strip(), "x" * MAX_QUESTION_CHARACTERS)
+    assert FollowUp.of(FOLLOW_UP, [BEFORE, Exchange("it " * 10**6, "")]) is None
 
 
 def test_no_conversation_forges_a_token(reader, writes):

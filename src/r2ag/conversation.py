@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
-from r2ag.prompting import Prompt, PromptTemplate
+from r2ag.prompting import MAX_QUESTION_CHARACTERS, Prompt, PromptTemplate
 from r2ag.types import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -130,9 +130,10 @@ class FollowUp:
         Args:
             history: what was asked and answered before, the latest last.
         """
-        if not history or not needs_more(question):
+        recent = _recent(history)
+        if not recent or not needs_more(question):
             return None
-        return cls(question, Exchange(_topic(history), history[-1].answer))
+        return cls(question, Exchange(_topic(recent), history[-1].answer[:MAX_QUESTION_CHARACTERS]))
 
     def prompt(self, reader: Reader) -> Prompt | None:
         """What the LLM goes on from, up to REWRITE.stop, with at most NEW_TOKENS; None where it has no chance.
@@ -151,11 +152,14 @@ class FollowUp:
             return None
 
     def settled(self, written: str) -> str:
-        """The question that stands alone: with what the LLM wrote if that is sound, else joined to the one before."""
+        """The question that stands alone: with what the LLM wrote if that is sound, else joined to the one before.
+
+        Where that is too long to be asked it is the question as it is.
+        """
         rewritten = f"{self._opening} {written}".strip()
-        if written and is_sound(rewritten, self.question, self.before):
-            return rewritten
-        return f"{self.before.question} {self.question}"
+        is_rewritten = bool(written) and is_sound(rewritten, self.question, self.before)
+        alone = rewritten if is_rewritten else f"{self.before.question} {self.question}"
+        return alone if len(alone) <= MAX_QUESTION_CHARACTERS else self.question
 
     @property
     def _opening(self) -> str:
@@ -178,6 +182,17 @@ def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> s
         return follow_up.settled("")
     (generation,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
     return follow_up.settled(generation.text)
+
+
+def _recent(history: Sequence[Exchange]) -> Sequence[Exchange]:
+    """The last exchanges whose questions have no more characters together than one may have: a client may send a
+    history of any length, and all of it would be looked through."""
+    characters = 0
+    for index in reversed(range(len(history))):
+        characters += len(history[index].question)
+        if characters > MAX_QUESTION_CHARACTERS:
+            return history[index + 1 :]
+    return history
 
 
 def _topic(history: Sequence[Exchange]) -> str:

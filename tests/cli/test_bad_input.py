@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from r2ag.cli.memory import read_into_memory
 from r2ag.cli.training_options import document_range, weighted_file
 from r2ag.errors import InputError
 from tests.cli.conftest import Command, Tiny, record, write_records
@@ -149,6 +150,26 @@ def test_places_where_nothing_can_be_written(
         assert sentence.startswith("r2ag: Nothing can be written to ")
         assert sentence.endswith(f"name another folder for {arguments[-1]}.")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_files_where_nothing_can_be_written(
+    r2ag: Command, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for command in (["convert", tiny.records], ["mine", tiny.records, "--pool", tiny.records]):
+        sentence = r2ag.refused("data", *command, "--output", "file/out.jsonl")
+        assert sentence.startswith("r2ag: Nothing can be written to ")
+        assert sentence.endswith("name another folder for --output.")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_patterns_may_follow_one_another(tmp_path: Path) -> None:
+    for name in ("a.md", "b.txt"):
+        (tmp_path / name).write_text("The bridge.")
+    read_into_memory([tmp_path / "*.md"], [tmp_path / "*.txt", tmp_path / "a?*"])
+    with pytest.raises(InputError, match="put that in quotes"):
+        read_into_memory([tmp_path / "*.md"], [Path("bridge?")])
 
 
 def test_a_server_that_is_not_there_leaves_nothing_behind(

@@ -93,3 +93,10 @@ def test_a_failure_is_one_sentence_with_a_way_to_more(r2ag: Command, monkeypatch
     assert (outcome.status, outcome.out, outcome.err) == (1, "", expected)
     monkeypatch.setenv("R2AG_TRACEBACK", "1")
     assert "Traceback" in r2ag("ask", "Which bridge?", "--docs", ".").err
+
+
+@pytest.mark.parametrize("group", ["store", "study", "data"])
+def test_a_group_without_a_command_names_those_it_has(r2ag: Command, group: str) -> None:
+    sentence = r2ag.refused(group)
+    assert all(command[1] in sentence for command in COMMANDS if command[0] == group)
+    assert sentence.endswith(f"; see r2ag {group} --help.")

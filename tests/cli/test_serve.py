@@ -156,3 +156,18 @@ def test_a_store_survives_a_kill_and_serves_again(tiny: Tiny, tmp_path: Path) ->
         assert ask(process.url).status_code == 200
         # A request is logged once its answer has gone out, so the client may be ahead of the log.
         eventually(lambda: "Which bridge?" in "".join(process.lines))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--deadline", "inf"], "--deadline is inf; give a number of seconds."),
+        (["--host", "127.0.0..1", "--keys", "{keys}"], "--host 127.0.0..1 is no name of a machine"),
+    ],
+)
+def test_numbers_and_names_that_there_are_not(
+    r2ag: Command, tiny: Tiny, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "keys").write_text(f"read {KEY}\n")
+    given = [argument.format(keys=tmp_path / "keys") for argument in arguments]
+    assert words in r2ag.refused("serve", "--docs", tiny.documents, "--adapter", tiny.adapter, *given)

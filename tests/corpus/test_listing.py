@@ -41,6 +41,25 @@ def test_patterns(write, tmp_path):
     assert list(list_files([odd])) == [odd]
 
 
+def test_hidden_names_that_a_pattern_spells(write, tmp_path):
+    for name in (".hidden/d.md", ".hidden/.deep/e.md", ".f.md"):
+        write(name, "x")
+    assert names(list_files([tmp_path / ".hidden" / "**" / "*.md"]), tmp_path) == [".hidden/d.md"]
+    assert names(list_files([tmp_path / ".*.md"]), tmp_path) == [".f.md"]
+    assert names(list_files([tmp_path / "*" / "*.md"]), tmp_path) == []
+
+
+def test_patterns_enter_no_links(write, tmp_path, monkeypatch):
+    write("deep/a.md", "x")
+    (tmp_path / "deep/up").symlink_to(tmp_path)
+    assert names(list_files([tmp_path / "**" / "*.md"]), tmp_path) == ["deep/a.md"]
+    monkeypatch.chdir(tmp_path)
+    assert list(list_files([Path("**/a**.md")])) == [Path("deep/a.md")]
+    found = list(list_files([Path("d*/**")]))
+    assert [item for item in found if isinstance(item, Path)] == [Path("deep/a.md")]
+    assert [item.path.name for item in found if isinstance(item, Skipped)] == ["up"]
+
+
 def test_links_in_circles_end(write, tmp_path):
     write("deep/a.md", "x")
     (tmp_path / "deep/up").symlink_to(tmp_path)

@@ -133,6 +133,15 @@ def test_a_follow_up_is_made_to_stand_alone(server: Running, monkeypatch: pytest
     assert chat(server, [*messages[:2], *USER]).r2ag["question"] == QUESTION
 
 
+@pytest.mark.parametrize("count", [6_660, 1_000_000])
+def test_a_follow_up_to_what_is_too_long_to_join_is_asked_alone(server: Running, count: int) -> None:
+    messages = [
+        {"role": "user", "content": "he " * count},
+        {"role": "user", "content": "When did the mason fall there?"},
+    ]
+    assert chat(server, messages, max_tokens=1).r2ag["question"] == "When did the mason fall there?"
+
+
 def test_what_nothing_is_found_for_is_said_in_words() -> None:
     pipeline = new_pipeline(threshold=1.1)
     pipeline.add(some_documents(3))
@@ -164,6 +173,7 @@ def test_what_nothing_is_found_for_is_said_in_words() -> None:
         ({"extra_body": {"where": "a = b"}}, "Only a store's documents"),
         ({"messages": [{"role": "user", "content": " "}]}, "The question is empty"),
         ({"messages": [{"role": "user", "content": "x" * 30_000}]}, "has 30,000 characters"),
+        ({"messages": [{"role": "system", "content": "x" * 60_000}, *USER]}, "system messages have 60,000 characters"),
         ({"messages": [{"role": "user", "content": "word " * 2000}]}, "ask a shorter question"),
         ({"messages": [{"role": "assistant", "content": "hi"}]}, "last message must be the user's"),
         ({"messages": [{"role": "tool", "content": "hi", "tool_call_id": "1"}]}, "calls no tools"),

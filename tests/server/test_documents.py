@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from threading import Event, Thread
@@ -13,8 +14,10 @@ import pytest
 import r2ag.server.library
 from r2ag.server.library import Entry
 from r2ag.server.limits import Limits
+from r2ag.server.service import Service
 from r2ag.store import Store, StoredFile, index_files
 from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running
+from tests.test_pipeline import new_pipeline
 
 BRIDGE = b"# The bridge\n\nThe bridge was built in 1471.\n"
 
@@ -191,6 +194,102 @@ def test_an_upload_that_was_not_indexed_before_a_crash_is_indexed_at_the_next_st
     with running(new_store_service(folder)) as server:
         eventually(lambda: names(server) == ["late.md"])
         assert gone["id"] not in str(server.http().get("/v1/documents").json())
+
+
+def settled(server: Running) -> None:
+    """What was asked of the store's documents is done."""
+    library = server.service.library
+    assert library is not None
+    library._work.submit(int).result(60)
+
+
+def test_the_last_file_that_went_while_no_server_ran_is_forgotten(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with running(new_store_service(folder)) as server:
+        added(server, "gone.md")
+    (folder / "uploads/gone.md").unlink()
+    with running(new_store_service(folder)) as server:
+        settled(server)
+        assert names(server) == []
+
+
+def test_an_empty_folder_elsewhere_says_nothing_of_the_uploads_that_a_store_knows(tmp_path: Path) -> None:
+    def service() -> Service:
+        pipeline = new_pipeline()
+        store = Store.create(tmp_path / "store", pipeline.encoder)
+        pipeline.use(store)
+        return Service.of(pipeline, store, uploads=tmp_path / "shared")
+
+    with running(service()) as server:
+        added(server, "a.md")
+    (tmp_path / "shared/a.md").unlink()
+    with running(service()) as server:
+        settled(server)
+        assert names(server) == ["a.md"]
+
+
+def test_a_store_that_was_moved_has_its_uploads_once(tmp_path: Path) -> None:
+    with running(new_store_service(tmp_path / "store")) as server:
+        added(server, "a.md")
+        added(server, "b.md", b"The town.")
+    own = tmp_path / "uploads/b.md"
+    own.parent.mkdir()
+    own.write_bytes(b"The town of somebody's own.")
+    (tmp_path / "store").rename(tmp_path / "moved")
+    service = new_store_service(tmp_path / "moved")
+    index_files(Store.open(tmp_path / "moved"), [own], service.pipeline.encoder)
+    with running(service) as server:
+        settled(server)
+        assert names(server) == ["a.md", "b.md", "b.md"]
+    with Store.open(tmp_path / "moved").snapshot() as snapshot:
+        assert set(snapshot.files()) == {str(tmp_path / "moved/uploads" / name) for name in ("a.md", "b.md")} | {
+            str(own)
+        }
+
+
+def test_a_store_that_another_process_writes_loses_no_upload_and_no_deletion(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with running(new_store_service(folder)) as server:
+        entry = added(server, "a.md")
+        with Store.open(folder).writing():
+            refused = server.http().delete(f"/v1/documents/{entry['id']}")
+            late = added(server, "late.md")
+        assert refused.status_code == 503
+        assert "can't be changed now" in refused.json()["error"]["message"]
+        assert str(tmp_path) not in refused.text
+        assert document(server, entry["id"])["status"] == "ready"
+        assert late["status"] == "failed"
+        assert "Upload it again" in late["reason"]
+        assert sorted(file.name for file in (folder / "uploads").iterdir()) == ["a.md", "late.md"]
+        assert server.http().delete(f"/v1/documents/{entry['id']}").status_code == 200
+        assert names(server) == ["late.md"]
+    with running(new_store_service(folder)) as server:
+        settled(server)
+        assert document(server, late["id"])["status"] == "ready"
+        assert names(server) == ["late.md"]
+
+
+def test_an_upload_after_a_deletion_stays(store_server: Running) -> None:
+    entry = added(store_server, "a.md")
+    library, gate = store_server.service.library, Event()
+    assert library is not None
+    store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
+    upload(store_server, "b.md")
+    deletion = library.delete(entry["id"])
+    upload(store_server, "a.md", b"# Another")
+    gate.set()
+    deletion.result(60)
+    settled(store_server)
+    assert document(store_server, entry["id"])["bytes"] == len(b"# Another")
+    assert names(store_server) == ["a.md", "b.md"]
+
+
+def test_documents_of_a_store_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    with running(new_store_service(tmp_path / os.fsdecode(b"caf\xe9"))) as server:
+        entry = added(server, "a.md")
+        assert names(server) == ["a.md"]
+        assert server.http().delete(f"/v1/documents/{entry['id']}").status_code == 200
+        assert names(server) == []
 
 
 def test_without_a_store_nothing_can_be_added(server: Running) -> None:

@@ -64,7 +64,9 @@ def test_only_known_names_are_answered_to(server: Running, host: str, status: in
     assert server.http(headers={"Host": host}).get("/v1/models").status_code == status
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:evil"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:evil", "http://[::1"]
+)
 def test_pages_from_elsewhere_are_refused(server: Running, origin: str) -> None:
     response = server.http(headers={"Origin": origin}).post("/v1/completions", json=ASK)
     assert response.status_code == 403

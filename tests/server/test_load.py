@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service
-from tests.server.conftest import Running, eventually, running
+from tests.server.conftest import Running, eventually, new_store_service, running
 from tests.test_pipeline import QUESTION, new_pipeline
 from tests.tiny import some_documents
 
@@ -164,3 +165,11 @@ def test_the_event_loop_stays_free_while_answers_are_written(small: Running) -> 
             return taken
 
     assert asyncio.run(both()) < 2
+
+
+def test_nothing_is_read_of_the_store_for_a_request_that_has_no_place(tmp_path: Path) -> None:
+    with running(new_store_service(tmp_path / "store", Limits(batch=1, queue=0))) as server:
+        (tmp_path / "store/store.sqlite").write_bytes(b"no database" * 1000)
+        with server.service.places.one():
+            response = server.http().post("/v1/completions", json={"model": "r2ag", "prompt": QUESTION})
+        assert response.status_code == 429

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,3 +198,22 @@ def test_many_threads_search_at_once(postgres, encoder):
     assert found == [1] * 120
     states = postgres.sql("SELECT DISTINCT state FROM pg_stat_activity WHERE application_name = 'r2ag'")
     assert states == [("idle",)]
+
+
+def test_more_connections_than_are_kept_are_closed_whoever_filled_the_room_meanwhile(postgres, monkeypatch):
+    from r2ag.store.postgres.address import read_address
+    from r2ag.store.postgres.connections import KEPT, Connections
+
+    connections = Connections(read_address(postgres.url("kept")))
+    monkeypatch.setattr(connections._idle, "full", lambda: False)  # as another thread saw it a moment ago
+
+    def use() -> None:
+        with ExitStack() as stack:
+            used.extend(stack.enter_context(connections.transaction()) for _ in range(KEPT + 1))
+
+    used: list[Any] = []
+    using = Thread(target=use, daemon=True)
+    using.start()
+    using.join(60)
+    assert not using.is_alive()
+    assert sorted(connection.closed for connection in used) == [False] * KEPT + [True]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -117,6 +119,27 @@ def test_odd_texts_come_back(store, encoder, text):
 
 
 # Snapshots and writers
+
+
+def test_a_store_that_is_made_anew_in_its_place_is_another(store, encoder):
+    query = encoder.encode_queries(["The canal stands."])[0]
+    with store.snapshot() as snapshot:
+        assert snapshot.nearest(query, 1)[0].score < 0.9
+    shutil.rmtree(store.folder)
+    again = Store.create(store.folder, encoder)
+    put(again, encoder, "bridges", "The bridge was built in 1471.", "The canal stands.")
+    put(again, encoder, "rivers", "The river runs.")
+    with store.snapshot() as snapshot:
+        (hit,) = snapshot.nearest(query, 1)
+        assert hit.score == pytest.approx(1)
+        assert snapshot.documents([hit.id])[0].text == "The canal stands."
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path, encoder):
+    store = Store.create(tmp_path / os.fsdecode(b"caf\xe9"), encoder)
+    put(store, encoder, "rivers", "The river runs.")
+    with Store.open(store.folder).snapshot() as snapshot:
+        assert texts(snapshot, "river") == ["The river runs."]
 
 
 def test_a_snapshot_does_not_change(store, encoder):

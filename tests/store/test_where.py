@@ -22,7 +22,7 @@ from tests.store.kinds import KINDS, new_location
 DAY = datetime(2024, 5, 1, tzinfo=UTC).timestamp()
 FILES = {
     "a/bridge.md": {"team": "red", "year": 2019},
-    "a/river.md": {"team": "blue", "year": 2024, "size": 3.5},
+    "a/river.md": {"team": "blue", "year": 2024, "size": 3.5, "équipe": "vert", "année": 1},
     "b/town.md": {"team": "Red", "code": "007"},
     "b/o'clock.md": {"year": "new"},
 }
@@ -59,6 +59,9 @@ def found(store: AnyStore, where: str) -> list[str]:
         ("team like 'r%'", "bridge town"),
         ("team like r_d", "bridge town"),
         ("TEAM = red", ""),
+        ("équipe = vert", "river"),
+        ("équipe != vert", "bridge town o'clock"),
+        ("équipe like 'v%' and année > 0", "river"),
         ("year > 2019", "river"),
         ("year >= 2019", "bridge river"),
         ("year = '2024'", "river"),

@@ -52,8 +52,8 @@ _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
 data = typer.Typer(rich_markup_mode="rich")
-studies = typer.Typer(help="The paper's tables and figures, and our own, each by one command.", no_args_is_help=True)
-stores = typer.Typer(help="Look after a store: info, check, compact, remove, copy.", no_args_is_help=True)
+studies = typer.Typer(help="The paper's tables and figures, and our own, each by one command.")
+stores = typer.Typer(help="Look after a store: info, check, compact, remove, copy.")
 
 
 def _command(name: str, function: Callable[..., None], *examples: str, group: typer.Typer = app) -> None:
@@ -261,6 +261,8 @@ def _report(error: Exception) -> int:
 def _usage(error: Exception) -> str:
     message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).removesuffix(".")
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    if message == "Missing command" and context:
+        message += f": {', '.join(context.command.commands)}"
     source = context.get_parameter_source(parameter.name) if context and parameter else None
     if parameter and source and source.name == "ENVIRONMENT":
         message = f"{message} (from {parameter.envvar})"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from r2ag.cli.folders import check_place
 from r2ag.errors import InputError
 
 
@@ -53,6 +54,7 @@ def check_output_file(output: Path) -> None:
         raise InputError(f"{output} is a folder; name a file for --output.")
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise InputError(f"{output}: records are JSON lines; give --output a name that ends in .jsonl or .jsonl.gz.")
+    check_place(output.absolute().parent, "--output")
 
 
 def is_beir_input(source: str, form: DataFormat | None) -> bool:

@@ -19,16 +19,19 @@ def check_output(folder: Path, marker: str) -> Path:
         marker: the file that tells such a folder from a user's other folders; an existing folder must hold it.
 
     Raises:
-        InputError: it is a file, holds other things, or can't be written.
+        InputError: it is a file, holds other things, can't be written, or is in the home of an unknown user.
     """
-    target = folder.expanduser().absolute()
+    try:
+        target = folder.expanduser().absolute()
+    except RuntimeError:
+        raise InputError(f"{folder} names the home of a user that is not known; write the folder out.") from None
     target = target.parent.resolve() / target.name if target.name not in ("", "..") else target.resolve()
     if target.is_dir():
         if any(target.iterdir()) and not (target / marker).is_file():
             raise InputError(f"The folder {folder} holds other files, which --output would replace; name a new folder.")
     elif target.exists():
         raise InputError(f"{folder} is a file; name a new folder for --output.")
-    _check_place(target.parent, "--output")
+    check_place(target.parent, "--output")
     return target
 
 
@@ -36,7 +39,7 @@ def check_folder(folder: Path, option: str = "--output") -> None:
     """Raises InputError where results can't be put beside those that the folder may hold."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for {option}.")
-    _check_place(folder.absolute(), option)
+    check_place(folder.absolute(), option)
 
 
 def check_files(files: Iterable[Path], options: str) -> None:
@@ -46,8 +49,11 @@ def check_files(files: Iterable[Path], options: str) -> None:
             raise InputError(f"There is no file {file}; check {options}.")
 
 
-def _check_place(target: Path, option: str) -> None:
-    """Whether folders can be made there is known for sure only once one was: permissions tell half of it."""
+def check_place(target: Path, option: str) -> None:
+    """Raises InputError where nothing can be written to a folder that is there, or may have to be made.
+
+    Whether folders can be made there is known for sure only once one was: permissions tell half of it.
+    """
     ancestor = next(parent for parent in (target, *target.parents) if parent.exists())
     try:
         TemporaryDirectory(prefix=".r2ag-", dir=ancestor).cleanup()
@@ -60,10 +66,12 @@ def replaced(target: Path) -> Iterator[Path]:
     """Yields an empty folder that takes the place of `target` when all has gone well, and else disappears."""
     target.parent.mkdir(parents=True, exist_ok=True)
     new, old = (target.with_name(f".{target.name}.{os.getpid()}{suffix}") for suffix in ("", ".old"))
+    shutil.rmtree(new, ignore_errors=True)  # what a kill left: in containers the next process has the same id
     new.mkdir()
     try:
         yield new
         if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
             target.rename(old)
         new.rename(target)
     finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,8 @@ def read_into_memory(docs: Sequence[Path], more: Sequence[Path]) -> Callable[[Pi
     from r2ag.corpus import Skipped, chunk, read_sources
 
     for path in more:
-        if not path.exists():
+        is_pattern = has_magic(str(path).rstrip("?"))  # the last word of a question has such a mark, too
+        if not (os.path.lexists(path) or is_pattern):
             raise InputError(f"There is no file or folder {path}; if it is part of the question, put that in quotes.")
     skipped = list[Skipped]()
     files = read_sources([*docs, *more], skipped.append)

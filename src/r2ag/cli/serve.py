@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,6 +102,8 @@ def serve(
     served_at = check_engine(engine, engine_url)
     known = load_keys(keys, os.environ)
     check_exposure(host, known)
+    if not math.isfinite(deadline):
+        raise InputError(f"--deadline is {deadline}; give a number of seconds.")
     limits = Limits(batch=batch, queue=queue, deadline_s=deadline)
     search = StoreSearch(None, finder, reranker, encoder, embeddings_url)
     if (docs is None) == (store is None):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 from r2ag.corpus.blocks import Skipped
@@ -32,11 +34,22 @@ def _named(path: Path) -> Iterator[Path | Skipped]:
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(str(path)):
-        # Path.glob would find hidden files, too.
-        matches = sorted(Path(match) for match in glob.iglob(str(path), recursive=True))  # noqa: PTH207
+        matches = sorted(_matches(path))
         yield from _below(matches) if matches else [Skipped(path, "matches no file.")]
     else:
         yield Skipped(path, "is not there.")
+
+
+def _matches(pattern: Path) -> Iterator[Path]:
+    """Path.glob enters no links where it looks for `**`, so that circles end, which glob.iglob does. It finds hidden
+    names, too: those count that the pattern spells with their dot."""
+    start = Path(pattern.anchor)
+    parts = [part if part == "**" else re.sub(r"\*{2,}", "*", part) for part in pattern.relative_to(start).parts]
+    spelled = [part for part in parts if part.startswith(".")]
+    for match in start.glob(str(Path(*parts))):
+        hidden = (part for part in match.relative_to(start).parts if part.startswith("."))
+        if all(any(fnmatch(part, each) for each in spelled) for part in hidden):
+            yield match
 
 
 def _below(top: Iterable[Path | Skipped]) -> Iterator[Path | Skipped]:

@@ -124,7 +124,7 @@ class Answering:
 
         Raises:
             InputError: the question or its options can't be used.
-            ApiError: there is no place, or the documents can't be searched.
+            ApiError: there is no place, no document, or the documents can't be searched.
             TimeoutError: the deadline has passed.
         """
         with self._places.one():

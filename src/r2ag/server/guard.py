@@ -62,7 +62,7 @@ class Guard:
                 421, "This server does not go by the name in the Host header; r2ag serve --allow-host adds a name."
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             raise ApiError(403, "Pages from elsewhere may not use this server (the Origin header is not its own).")
         path = scope["path"]
         if int(headers.get("content-length", "0")) > self._most_bytes(scope):
@@ -121,5 +121,13 @@ def _too_large(most_bytes: int) -> str:
 def _name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    """The name with its port."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return None

@@ -26,6 +26,7 @@ from r2ag.errors import InputError
 from r2ag.files import write_whole
 from r2ag.server.errors import ApiError
 from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
+from r2ag.store.writer import storable
 
 UPLOADS = "uploads"
 MAX_NAME_BYTES = 200
@@ -62,19 +63,19 @@ class Library:
     def __init__(self, store: AnyStore, encoder: TextEncoder, folder: Path) -> None:
         self._store = store
         self._encoder = encoder
-        self._folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as the store names its files
+        self._folder = _absolute(folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"The folder {folder} for uploads can't be made ({error.strerror}).") from None
+        self._is_own = isinstance(store, Store) and self._folder == _absolute(uploads_folder(store))
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
         self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
         self._lock = Lock()  # a file in the folder and what is noted of it change together
 
     def start(self) -> None:
-        """Makes the store agree with the folder, which differ where the server was killed."""
-        if any(self._folder.iterdir()):
-            self._work.submit(self._index, self._folder, None)
+        """Makes the store agree with the folder, which differ where the server was killed or the store moved."""
+        self._work.submit(self._agree)
 
     def close(self) -> None:
         """Finishes the document that is being indexed; the others are indexed at the next start."""
@@ -117,7 +118,7 @@ class Library:
             raise ApiError(400, f"The file {name!r} {reason}", "file")
         if not content:
             raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
-        entry = Entry(document_id(str(path)), name, len(content), time.time(), "indexing")
+        entry = Entry(document_id(self._source(name)), name, len(content), time.time(), "indexing")
         with self._lock:
             write_whole(path, content)
             self._uploads[entry.id] = entry
@@ -125,58 +126,105 @@ class Library:
         return entry
 
     def delete(self, id_: str) -> Future[None]:
-        """Forgets a document, once what is being indexed is done; of those uploaded the file goes at once.
+        """Forgets a document, once what is being indexed is done; of those uploaded the file goes, too.
+
+        The future raises ApiError where the store can't be changed; all is as it was then.
 
         Raises:
             ApiError: there is none of this id.
         """
         entry = self.entry(id_)
-        with self._snapshot() as snapshot:
-            source = next((source for source in snapshot.files() if document_id(source) == id_), None)
-        path = self._folder / entry.name
         with self._lock:
-            if document_id(str(path)) == id_:
-                path.unlink(missing_ok=True)
-                source = str(path)
             self._uploads.pop(id_, None)
-        assert source is not None
-        return self._work.submit(self._forget, Path(source))
+        return self._work.submit(self._forget, entry)
 
     @contextmanager
     def _snapshot(self) -> Iterator[AnySnapshot]:
-        """The store's; what is wrong with it is told to the log, for it names folders of this machine."""
-        try:
-            with self._store.snapshot() as snapshot:
-                yield snapshot
-        except InputError as error:
-            logger.error("The store could not be read.", extra={"fields": {"reason": str(error)}})
-            raise ApiError(503, "The documents can't be read now; the server's log says why.") from None
+        with _for_the_log_alone("read"), self._store.snapshot() as snapshot:
+            yield snapshot
 
-    def _index(self, path: Path, entry: Entry | None) -> None:
+    def _agree(self) -> None:
         try:
-            report = index_files(self._store, [path], self._encoder)
+            if any(self._folder.iterdir()) or self._is_emptied():
+                index_files(self._store, [self._folder], self._encoder)
+                self._forget_moved()
         except Exception:
             logger.exception("Uploads could not be indexed.")
-            self._settle(entry, "It could not be indexed; the server's log says why. Upload it again.")
-        else:
-            self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "")
 
-    def _settle(self, entry: Entry | None, reason: str) -> None:
+    def _is_emptied(self) -> bool:
+        """Whether the store knows uploads and its folder has none. An empty folder elsewhere says nothing: it may be
+        that of a server that takes no uploads, while another one took those that the store knows."""
+        if not self._is_own:
+            return False
+        with self._store.snapshot() as snapshot:
+            return any(source == self._source(Path(source).name) for source in snapshot.files())
+
+    def _forget_moved(self) -> None:
+        """A store that was moved or restored knows its uploads by the folder where they were, too."""
+        with self._store.snapshot() as snapshot:
+            known = snapshot.files()
+        moved = []
+        for source, file in known.items():
+            path = Path(source)
+            here = known.get(self._source(path.name), file)
+            if path.parent.name == UPLOADS and here.source != source and here.digest == file.digest:
+                moved.append(path)
+        if self._is_own and moved:
+            remove_files(self._store, moved)
+
+    def _index(self, path: Path, entry: Entry) -> None:
+        if self._uploads.get(entry.id) is not entry:
+            return  # it was deleted or replaced meanwhile
+        try:
+            report = index_files(self._store, [path], self._encoder)
+        except Exception:  # such as another process that writes the store, which is not the file's fault
+            logger.exception("An upload could not be indexed.")
+            reason = "It could not be indexed now; the server's log says why. Upload it again, or restart the server."
+            self._settle(entry, reason, is_kept=True)
+        else:
+            self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "", is_kept=False)
+
+    def _settle(self, entry: Entry, reason: str, is_kept: bool) -> None:
         """Notes what became of an upload, unless it was deleted or replaced meanwhile."""
         with self._lock:
-            if entry is None or self._uploads.get(entry.id) is not entry:
+            if self._uploads.get(entry.id) is not entry:
                 return
-            if reason:
-                (self._folder / entry.name).unlink(missing_ok=True)
-                self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
-            else:
+            if not reason:
                 del self._uploads[entry.id]
+                return
+            self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
+            if not is_kept:
+                (self._folder / entry.name).unlink(missing_ok=True)
 
-    def _forget(self, path: Path) -> None:
-        with self._store.snapshot() as snapshot:
-            is_there = str(path) in snapshot.files()
-        if is_there:
-            remove_files(self._store, [path])
+    def _forget(self, entry: Entry) -> None:
+        with self._snapshot() as snapshot:
+            stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
+        if stored:
+            with _for_the_log_alone("changed"):
+                remove_files(self._store, stored)
+        with self._lock:
+            is_replaced = entry.id in self._uploads
+            if document_id(self._source(entry.name)) == entry.id and not is_replaced:
+                (self._folder / entry.name).unlink(missing_ok=True)
+
+    def _source(self, name: str) -> str:
+        """What the store knows an upload by."""
+        return storable(str(self._folder / name))
+
+
+@contextmanager
+def _for_the_log_alone(done: str) -> Iterator[None]:
+    """What is wrong with the store is told to the log, for it names folders of this machine."""
+    try:
+        yield
+    except InputError as error:
+        logger.error(f"The store could not be {done}.", extra={"fields": {"reason": str(error)}})
+        raise ApiError(503, f"The documents can't be {done} now; the server's log says why.") from None
+
+
+def _absolute(folder: Path) -> Path:
+    """As the store names its files."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100
 
 
 def uploads_folder(store: AnyStore) -> Path:

@@ -47,6 +47,8 @@ def bind(host: str, port: int) -> socket.socket:
         listening.bind(address)
     except OSError as error:
         raise InputError(f"{host}, port {port}, can't be listened on ({error.strerror}); name another port.") from None
+    except UnicodeError:  # of a name with an empty or too long part
+        raise InputError(f"--host {host[:80]} is no name of a machine; check it.") from None
     listening.listen()
     return listening
 

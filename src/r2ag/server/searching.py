@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
@@ -15,6 +15,7 @@ from r2ag.encoder import FeatureEncoder, TextEncoder
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, StoreFinder
 from r2ag.retrieval.rerank import RerankedFinder, relevance_scores
 from r2ag.server.encoder import QueuedEncoder, slices
+from r2ag.server.errors import ApiError
 from r2ag.server.model_thread import ModelThread
 from r2ag.types import Document
 
@@ -23,15 +24,21 @@ class Searching:
     """Asks a finder on threads of its own; what that does with models, the models' thread does for it.
 
     Args:
+        is_empty: whether there is nothing to search, which is asked before each search.
         size: searches side by side. One that nobody waits for any more keeps its place until it is done.
     """
 
-    def __init__(self, finder: Finder, thread: ModelThread, size: int) -> None:
+    def __init__(self, finder: Finder, is_empty: Callable[[], bool], thread: ModelThread, size: int) -> None:
         self._finder = _of_any_thread(finder, thread)
+        self._is_empty = is_empty
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="searching")
 
     async def find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
-        """What is found, and how many milliseconds it took; raises what Finder.find raises."""
+        """What is found, and how many milliseconds it took; raises what Finder.find raises.
+
+        Raises:
+            ApiError: there is nothing to search.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, question, k, where)
 
     def close(self) -> None:
@@ -39,6 +46,8 @@ class Searching:
         self._threads.shutdown(cancel_futures=True)
 
     def _find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
+        if self._is_empty():
+            raise ApiError(400, "There are no documents yet; add some with POST /v1/documents.", code="no_documents")
         started = time.perf_counter()
         found = self._finder.find(question, k, where)
         return found, (time.perf_counter() - started) * 1000

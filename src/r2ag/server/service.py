@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +76,10 @@ class Service:
         if store is not None:
             encoder = queued(store_encoder or pipeline.encoder, thread)
             library = Library(store, encoder, uploads or uploads_folder(store))
-        searching = None if pipeline.finder is None else Searching(pipeline.finder, thread, limits.batch)
+        searching = None
+        if pipeline.finder is not None:
+            is_empty = library.is_empty if library is not None else lambda: False
+            searching = Searching(pipeline.finder, is_empty, thread, limits.batch)
         metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
         writer: Writer = elsewhere or thread
         metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: writer.writing)
@@ -98,11 +100,11 @@ class Service:
             self.searching.close()
         self.thread.close()
 
-    async def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
+    def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
         """A request's question, checked.
 
         Raises:
-            ApiError: it goes beyond the limits, or there is nothing to search.
+            ApiError: it goes beyond the limits.
             InputError: its condition can't be read.
         """
         if sampling.max_new_tokens > self.limits.new_tokens:
@@ -115,8 +117,6 @@ class Service:
             if self.library is None or request.documents is not None:
                 raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
             read_where(request.where)
-        if request.documents is None and self.library is not None and await asyncio.to_thread(self.library.is_empty):
-            raise ApiError(400, "There are no documents yet; add some with POST /v1/documents.", code="no_documents")
         documents = None if request.documents is None else self.documents(request.documents)
         return Asked(
             question,
@@ -127,6 +127,18 @@ class Service:
             abstain=request.abstain,
             prune=request.prune,
         )
+
+    def check_system(self, text: str) -> None:
+        """Refuses what system messages say where it is too long.
+
+        Raises:
+            ApiError: it is.
+        """
+        most = self.limits.document_characters
+        if len(text) > most:
+            raise ApiError(
+                400, f"The system messages have {len(text):,} characters; shorten them to {most:,}.", "messages"
+            )
 
     def documents(self, given: list[GivenDocument]) -> tuple[Document, ...]:
         """A request's own documents.

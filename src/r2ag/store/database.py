@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import numpy as np
 
@@ -41,8 +42,12 @@ _SCHEMA = (
 
 @dataclass(frozen=True)
 class Meta:
-    """What a store knows of itself; `generation` goes up with each change of its documents."""
+    """What a store knows of itself; `generation` goes up with each change of its documents.
 
+    id: drawn when the store was made, so that one that is made anew in the same place is told from it.
+    """
+
+    id: str
     generation: int
     encoder: Probe
 
@@ -81,7 +86,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     writable = os.access(folder, os.W_OK) and os.access(file, os.W_OK)
     # Readers of a WAL database write beside it. Where they can't and no WAL is left, the file alone is all there is.
     options = "mode=rw" if writable else "mode=ro" if _has_wal(file) else "mode=ro&immutable=1"
-    address = f"file:{quote(str(file.absolute()))}?{options}"
+    address = f"file:{quote(os.fsencode(file.absolute()))}?{options}"
     connection = sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
     connection.execute("PRAGMA query_only = ON")
     return connection
@@ -118,6 +123,7 @@ def create_tables(connection: sqlite3.Connection, encoder: Probe) -> None:
     """Makes an empty store of vectors from this encoder."""
     meta = {
         "format_version": FORMAT_VERSION,
+        "id": uuid4().hex,
         "generation": 0,
         "encoder": encoder.name,
         "dimension": encoder.dimension,
@@ -144,7 +150,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
     check_version(meta.get("format_version"), FORMAT_VERSION, str(folder))
     try:
         probe = np.frombuffer(meta["probe"], dtype="<f4").reshape(-1, meta["dimension"])
-        return Meta(int(meta["generation"]), Probe(str(meta["encoder"]), probe))
+        return Meta(str(meta.get("id", "")), int(meta["generation"]), Probe(str(meta["encoder"]), probe))
     except (KeyError, TypeError, ValueError):
         raise InputError(f"The store {folder} is damaged; index the files again into a new folder.") from None
 

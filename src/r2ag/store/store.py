@@ -25,6 +25,7 @@ from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
     LOCK,
+    Meta,
     connect,
     connect_to_write,
     create_tables,
@@ -46,6 +47,7 @@ class Store:
         self.folder = folder
         self.encoder = encoder
         self._searched: Matrix | Signs = Matrix.empty(encoder.dimension)
+        self._searched_id = ""  # the Meta.id of the store that it was made of
         self._searched_lock = Lock()
 
     @property
@@ -98,7 +100,7 @@ class Store:
         with plain_errors(self.folder), closing(connect(self.folder)) as connection:
             connection.execute("BEGIN")
             meta = read_meta(connection, self.folder)
-            yield Snapshot(connection, meta, self.folder, lambda reader: self._current(reader, meta.generation))
+            yield Snapshot(connection, meta, self.folder, lambda reader: self._current(reader, meta))
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -146,14 +148,16 @@ class Store:
             writer.connection.execute("VACUUM")
             writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _current(self, connection: sqlite3.Connection, generation: int) -> Matrix | Signs:
+    def _current(self, connection: sqlite3.Connection, meta: Meta) -> Matrix | Signs:
         """The vectors to search, or for a large store their signs."""
+        generation, dimension = meta.generation, self.encoder.dimension
         with self._searched_lock:
+            if self._searched_id != meta.id:
+                self._searched, self._searched_id = Matrix.empty(dimension), meta.id
             former = self._searched
             if former.generation == generation:
                 return former
             (count,) = connection.execute("SELECT count(*) FROM chunks").fetchone()
-            dimension = self.encoder.dimension
             searched: Matrix | Signs
             if count > EXACT_LIMIT:
                 signs = former if isinstance(former, Signs) else None

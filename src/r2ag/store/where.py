@@ -9,6 +9,7 @@ a part of any SQL: names are looked up, values are parameters.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -251,7 +252,8 @@ def _compare_time(sign: str, text: str) -> Modified:
 def _sqlite(leaf: Leaf) -> Sql:
     if isinstance(leaf, Modified):
         return modified_sql(leaf, "files.modified", "?")
-    path = () if leaf.field in _SQLITE else (f'$."{leaf.field}"',)
+    # As the writer's JSON spells the name (é is \u00e9 there): SQLite before 3.45 compares the two byte by byte.
+    path = () if leaf.field in _SQLITE else (f"$.{json.dumps(leaf.field)}",)
     column = _SQLITE.get(leaf.field, "json_extract(files.fields, ?)")
     values: tuple[Value, ...]
     match leaf:

@@ -19,7 +19,7 @@ def attention_routes(service: Service) -> APIRouter:
     @router.post("/r2ag/attention", responses=ERRORS)
     async def attend(body: AttentionRequest, request: Request) -> AttentionResponse:
         """Which anchors and documents the LLM looks at, layer by layer (figure 6 of the paper)."""
-        asked = await service.asked(body, body.question, Sampling(DEFAULT_NEW_TOKENS))
+        asked = service.asked(body, body.question, Sampling(DEFAULT_NEW_TOKENS))
         return AttentionResponse.of(await unless_client_leaves(request, service.answering.attend(asked)))
 
     return router

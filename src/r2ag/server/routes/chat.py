@@ -27,8 +27,9 @@ def chat_routes(service: Service) -> APIRouter:
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response | ChatCompletion:
         """An answer to the last message from the server's documents, or from those of the request."""
         check_model(body.model, MODEL, PLAIN_MODEL)
+        service.check_system(body.system)
         sampling = body.sampling(body.max_completion_tokens or body.max_tokens)
-        asked = await service.asked(body, body.question, sampling)
+        asked = service.asked(body, body.question, sampling)
         asked = replace(asked, history=body.history, system=body.system, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))

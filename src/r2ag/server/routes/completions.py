@@ -27,7 +27,7 @@ def completion_routes(service: Service) -> APIRouter:
     async def create_completion(body: CompletionRequest, request: Request) -> Response | Completion:
         """An answer to the prompt, which is a question."""
         check_model(body.model, MODEL, PLAIN_MODEL)
-        asked = await service.asked(body, body.prompt, body.sampling(body.max_tokens))
+        asked = service.asked(body, body.prompt, body.sampling(body.max_tokens))
         asked = replace(asked, is_plain=body.model == PLAIN_MODEL)
         if body.stream:
             items = await first_of(request, service.answering.stream(asked))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any
 
 import psycopg
@@ -66,10 +66,11 @@ class Connections:
     def _put_back(self, connection: Connection) -> None:
         with suppress(psycopg.Error):
             connection.execute("ROLLBACK")
-        if connection.closed or self._idle.full():
-            connection.close()
-        else:
-            self._idle.put(connection)
+        if not connection.closed:
+            with suppress(Full):
+                self._idle.put_nowait(connection)
+                return
+        connection.close()
 
 
 def prepare(connection: Connection, schema: str) -> None:
