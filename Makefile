@@ -42,7 +42,7 @@ docs: .venv-docs/.installed ## the documentation as a site, in site/
 # FULL=1 takes the numbers behind the comma.
 pick = $(if $(FULL),$(2),$(1))
 
-bench: $(INSTALLED) ## ratios of each part's speed, ten minutes; RECORDS=FILE: training and memory, too; FULL=1: as docs/performance.md has them, hours
+bench: $(INSTALLED) ## ratios of each part's speed, ten minutes; RECORDS=FILE: training and memory, too; FULL=1: about as many runs as docs/performance.md has, hours
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/overhead.py --runs $(call pick,3,10)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/machinery.py --pairs $(call pick,20,200)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from r2ag.errors import InputError
 from r2ag.prompting import Prompt, PromptBuilder, PromptTemplate, Turn
 from r2ag.types import Document
+from tests.test_plain_text import llama2_tokenizer
 from tests.tiny import TEMPLATES, TOKENIZERS, some_documents, tiny_tokenizer
 
 R2AG = PromptTemplate(
@@ -282,3 +285,24 @@ def test_what_stands_before_the_documents_is_the_opening():
     asked = builder(template="chatml", words=PromptTemplate("Asked: {question}\n", "{document}", "Now answer."))
     prompt = asked.build(QUESTION, some_documents(1), 500)
     assert built.tokenizer.decode(prompt.ids[: prompt.opening]).rstrip() == "<|im_start|>user\nAsked:"
+
+
+def test_spaces_are_where_the_whole_text_has_them() -> None:
+    """Sentencepiece puts one before each text that it is given alone, and a prompt is made of many."""
+    tokenizer = llama2_tokenizer()
+    tokenizer.chat_template = TEMPLATES["llama2"]
+
+    def pieces(ids: Sequence[int]) -> str:
+        return "".join(tokenizer.convert_ids_to_tokens(list(ids)))
+
+    builder = PromptBuilder(tokenizer, PromptTemplate("Answer:\n", "[{number}]\n{document}\n", "Which {question}"))
+    documents = [Document("The bridge fell."), Document("A river.")]
+    prompt = builder.build("town?", documents, 400)
+    said = "Answer:\n[1]\nThe bridge fell.\n[2]\nA river.\nWhich town?"
+    turns = [{"role": "user", "content": said}, {"role": "assistant", "content": "old town"}]
+    whole = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)
+    found = [*prompt.ids, *builder.target("old town")]
+    assert pieces(whole).startswith(pieces(found[:-1]))
+    plain = PromptBuilder(tokenizer, replace(builder.template, chat=False, answer_cue="\nAnswer:", stop="\n"))
+    found = [*plain.build("town?", documents, 400).ids, *plain.target("old town")]
+    assert pieces(found) == pieces(tokenizer.encode(f"{said}\nAnswer: old town\n"))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Enough for a thought, and read whole by encoders that read 256 tokens.
 PASSAGE_TOKENS = 200
+DIGESTED_AT_ONCE = 1 << 20  # numbers
 
 Similarity = Literal["cosine", "dot"]
 
@@ -169,8 +170,10 @@ def weights_digest(model: nn.Module) -> str:
     """Tells a model's weights apart from others', in sixteen characters."""
     digest = hashlib.sha256()
     for parameter in model.parameters():
+        # In pieces, since a large LLM's embeddings in fp64 would not fit beside it.
+        pieces = parameter.detach().flatten().split(DIGESTED_AT_ONCE)
         # Rounded: sums differ a little by the number of threads, and a merged LoRA by the machine.
-        digest.update(f"{float(parameter.detach().double().abs().sum()):.6e}".encode())
+        digest.update(f"{sum(float(piece.double().abs().sum()) for piece in pieces):.6e}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -15,7 +15,7 @@ class PlainTextTokenizer:
     Text that merely looks like `<|im_end|>` becomes the ids of its letters. Where the model's own vocabulary holds an
     added token (sentencepiece: `<s>`), its letters stand for it; `<unk>` is dropped. White space is text, also where
     it is an added token (Gemma: line breaks, tabs): it can't pass for anything else. No space is put before a text
-    (sentencepiece's "▁"): a prompt is made of pieces, and each would get one.
+    (sentencepiece's "▁"): a prompt is made of pieces, and each would get one; the first of all begins with `lead`.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -26,8 +26,9 @@ class PlainTextTokenizer:
         description["post_processor"] = None
         description["truncation"] = None
         description["padding"] = None
-        for part in ("normalizer", "pre_tokenizer"):
-            description[part] = _without_prefix(description[part])
+        kept = {part: _without_prefix(description[part]) for part in ("normalizer", "pre_tokenizer")}
+        self.lead = "" if all(description[part] == step for part, step in kept.items()) else " "
+        description |= kept
         self._tokenizer = Tokenizer.from_str(json.dumps(description))
         self._unknown = tokenizer.unk_token_id
         added = {token for text, token in tokenizer.get_added_vocab().items() if not text.isspace()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from r2ag.errors import InputError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_QUESTION_CHARACTERS = 20_000
 ROLES = ("system", "user", "assistant")
+BREAK = "\n"  # no sentencepiece joins it with what stands behind
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,18 @@ class PromptBuilder:
     def target(self, answer: str) -> list[int]:
         """Ids that training teaches the LLM to write: the answer and what ends it."""
         ending = self._plain.encode(self.template.stop) or [self.end_of_turn]
-        return [*self._plain.encode(f" {answer}" if self.template.answer_cue else answer), *ending]
+        lead = " " if self.template.answer_cue else self._answer_lead
+        return [*self._plain.encode(f"{lead}{answer}"), *ending]
+
+    @cached_property
+    def _answer_lead(self) -> str:
+        """The white space that the chat template puts between its cue and an answer (Llama 2: a space)."""
+        if not self._uses_chat:
+            return ""
+        asked = self._render([Turn("user", "q")])
+        answered = self._render([Turn("user", "q"), Turn("assistant", "ANSWERMARK")], generate=False)
+        lead = answered.removeprefix(asked).partition("ANSWERMARK")[0]
+        return lead if answered.startswith(asked) and lead.isspace() else ""
 
     @property
     def end_of_turn(self) -> int:
@@ -185,6 +198,7 @@ class PromptBuilder:
         cue = self._plain.encode(self.template.answer_cue)
         if not self._uses_chat:
             spoken = "".join(f"{turn.content}\n\n" for turn in history)
+            spoken = self._plain.lead + spoken if spoken or head else ""
             start = [self.tokenizer.bos_token_id] if _adds_bos(self.tokenizer) else []
             ids = self._plain.encode(spoken + head)
             return start + ids, self._plain.encode(tail) + cue, len(start) + self._opening(ids, spoken)
@@ -216,7 +230,17 @@ class PromptBuilder:
             if not found:
                 raise InputError("The LLM's chat template leaves out a message; use a prompt template without chat.")
             texts.append(text)
-        return [self.tokenizer.encode(text, add_special_tokens=False) for text in (*texts, rendered)]
+        first, *others = (*texts, rendered)
+        return [self.tokenizer.encode(first, add_special_tokens=False), *map(self._behind_content, others)]
+
+    def _behind_content(self, text: str) -> list[int]:
+        """Ids of a template's text that stands behind a message, where no tokenizer puts a space before it."""
+        before, behind, ids = (
+            list[int](self.tokenizer.encode(part, add_special_tokens=False)) for part in (BREAK, BREAK + text, text)
+        )
+        if not self._plain.lead:
+            return ids
+        return behind[len(before) :] if behind[: len(before)] == before else ids
 
     def _render(self, turns: Sequence[Turn], generate: bool = True) -> str:
         messages = [{"role": turn.role, "content": turn.content} for turn in turns]

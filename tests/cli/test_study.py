@@ -176,6 +176,7 @@ def test_what_would_be_run(r2ag: Command, tiny: Tiny, test_records: Path, tmp_pa
         (["relevance", "--over", "matching", "--train", "RECORDS"], "L_QDM"),
         (["relevance", "--methods", "rag", "--train", "RECORDS"], "--methods"),
         (["pruning", "--train", "gone.jsonl"], "gone.jsonl"),
+        (["pruning", "--train", "RECORDS"], "trains nothing"),
     ],
 )
 def test_bad_input(

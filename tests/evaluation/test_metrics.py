@@ -145,3 +145,8 @@ def test_marks_count_alike_in_a_prediction_and_its_gold_answer(prediction: str, 
     assert f1(prediction, [gold]) > 0
     assert acc("10–20 days", ["10–20"]) == 1
     assert acc("10-20 days", ["10–20"]) == 0  # as published
+
+
+def test_a_gold_answer_in_another_script_changes_no_other() -> None:
+    assert f1("x – y", ["x – z", "中"]) == f1("x – y", ["x – z"])
+    assert acc("the score was 1020", ["10–20", "十"]) == 0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import r2ag.server.library
+from r2ag.server.errors import ApiError
 from r2ag.server.library import Entry
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service
@@ -267,6 +268,26 @@ def test_a_store_that_another_process_writes_loses_no_upload_and_no_deletion(tmp
         settled(server)
         assert document(server, late["id"])["status"] == "ready"
         assert names(server) == ["late.md"]
+
+
+def test_a_deletion_that_fails_leaves_what_was_to_be_indexed(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with running(new_store_service(folder)) as server:
+        entry = added(server, "a.md")
+        library, gate = server.service.library, Event()
+        assert library is not None
+        server.service.thread.run(gate.wait)  # indexing needs the models' thread
+        upload(server, "b.md")
+        upload(server, "a.md", b"# Another")
+        with Store.open(folder).writing():
+            deletion = library.delete(entry["id"])
+            gate.set()
+            with pytest.raises(ApiError):
+                deletion.result(60)
+            settled(server)
+        kept = document(server, entry["id"])
+        assert (kept["status"], kept["bytes"]) == ("failed", len(b"# Another"))
+        assert (folder / "uploads/a.md").read_bytes() == b"# Another"
 
 
 def test_an_upload_after_a_deletion_stays(store_server: Running) -> None:

@@ -14,6 +14,7 @@ from r2ag.studies.paper import MAIN, Figures, known_set, main_figures, notes
         ("hotpotqa", "hotpotqa"),
         ("2wiki-test", "2wiki"),
         ("dureader-20-recon-test", "dureader"),
+        ("some folder/musique-test", "musique"),
         ("nq-100", None),
         ("ours", None),
     ],

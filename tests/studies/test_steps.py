@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class Commands:
         self.lines: list[list[str]] = []
         self.folder = folder
         self.status = status
+        self.settings: dict[str, object] = {}
 
     def __call__(self, arguments: Sequence[str]) -> int:
         self.lines.append(list(arguments))
@@ -27,10 +29,13 @@ class Commands:
             output = Path(arguments[arguments.index("--output") + 1])
             output.mkdir(parents=True)
             (output / "model.safetensors").touch()
+            checkpoint = output.with_name(f"{output.name}-run") / "checkpoint-5"
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            (checkpoint / "trainer_state.json").write_text("{}")
         return self.status
 
     def make(self, *steps: Step) -> None:
-        make_all(steps, self.folder, lambda message: None, in_words, self)
+        make_all(steps, self.folder, lambda command: self.settings, lambda message: None, in_words, self)
 
 
 def step(folder: Path, name: str, *scores: str, seed: int = 0) -> Step:
@@ -60,27 +65,54 @@ def test_what_other_options_or_records_made_is_refused(tmp_path: Path) -> None:
     assert len(run.lines) == 1
 
 
-def test_a_study_may_be_moved_and_adapters_put_there_by_hand(tmp_path: Path) -> None:
+def test_what_was_begun_with_other_options_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one failed"):
+        Commands(tmp_path, status=1).make(step(tmp_path, "one"))
+    with pytest.raises(InputError, match=r"remove one, one-run and one-made-by\.json there"):
+        Commands(tmp_path).make(step(tmp_path, "one", seed=1))
+    Commands(tmp_path).make(step(tmp_path, "one"))
+
+
+def test_settings_and_the_steps_before_count_too(tmp_path: Path) -> None:
+    run = Commands(tmp_path)
+    first = step(tmp_path, "one")
+    second = Step(tmp_path / "two", ("choose", "--adapter", str(first.folder), "--batch-size", "1"), first.data)
+    run.make(first, second)
+    run.make(first, Step(second.folder, (*second.command[:-1], "8"), first.data))  # read together, not otherwise
+    assert len(run.lines) == 2
+    run.settings = {"epochs": 3}
+    with pytest.raises(InputError, match="one was made with other options"):
+        run.make(first)
+    run.settings = {}
+    shutil.rmtree(first.folder)
+    first.folder.with_name("one-made-by.json").unlink()
+    with pytest.raises(InputError, match="two was made with other options"):
+        run.make(step(tmp_path, "one", seed=1), second)
+
+
+def test_a_study_may_be_moved_and_adapters_put_there_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "old").mkdir()
     Commands(tmp_path / "old").make(step(tmp_path / "old", "one"))
     (tmp_path / "old").rename(tmp_path / "new")
     by_hand = tmp_path / "new" / "two"
     by_hand.mkdir()
     (by_hand / "model.safetensors").touch()
-    moved = Commands(tmp_path / "new")
-    moved.make(step(tmp_path / "new", "one"), step(tmp_path / "new", "two"))
+    monkeypatch.chdir(tmp_path / "new")
+    moved = Commands(Path())
+    moved.make(step(Path(), "one"), step(Path(), "two"))
     assert moved.lines == []
 
 
 def test_a_training_goes_on_from_its_checkpoints_and_else_begins_again(tmp_path: Path) -> None:
     run = Commands(tmp_path)
-    (tmp_path / "one-run" / "checkpoint-5").mkdir(parents=True)
-    (tmp_path / "one-run" / "checkpoint-5" / "trainer_state.json").write_text("{}")
+    checkpoint = tmp_path / "one-run" / "checkpoint-5"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
     (tmp_path / "two-run" / "checkpoint-5").mkdir(parents=True)  # of which half was written
     (tmp_path / "two-run" / "log.jsonl").touch()
     run.make(step(tmp_path, "one"), step(tmp_path, "two"))
     assert ["--resume" in line for line in run.lines] == [True, False]
-    assert not (tmp_path / "two-run").exists()
+    assert not (tmp_path / "two-run" / "log.jsonl").exists()
 
 
 def test_a_step_that_failed_ends_the_study(tmp_path: Path) -> None:

@@ -46,8 +46,9 @@ def evaluate(
             metavar="NAME,…",
             help=(
                 "Of rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL, "
-                "self-rag-prompted, learned-tokens, r2ag, r2ag-permuted, r2ag+prune, r2ag+top:N, r2ag+abstain, "
-                "r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the first."
+                "self-rag-prompted, learned-tokens, xrag, r2ag, r2ag-permuted, r2ag-gold, r2ag+prune, r2ag+top:N, "
+                "r2ag+abstain, r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with "
+                "the first."
             ),
         ),
     ] = "rag,r2ag",

@@ -67,6 +67,18 @@ def use_settings(context: typer.Context) -> None:
         context.default_map = _read_group(_toml(file), context.command, str(file), ())
 
 
+def said_of(command: str) -> dict[str, object]:
+    """What environment variables and the file say of a command's options, as they say it.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    file = settings_file()
+    table = {} if file is None else _toml(file).get(command, {})
+    prefix = f"R2AG_{command.replace('-', '_').upper()}_"
+    return table | {name: value for name, value in sorted(os.environ.items()) if name.startswith(prefix)}
+
+
 def is_typed(context: typer.Context, option: str) -> bool:
     """Whether an option, by the name of its parameter, stands on the command line."""
     source = context.get_parameter_source(option)

@@ -12,10 +12,12 @@ from r2ag.cli.folders import check_files, check_folder
 from r2ag.cli.options import AdapterName, AsJson, Limit, ListsAtOnce, Llm, MaxNewTokens, MoreFiles, Retriever, Seed
 from r2ag.cli.output import in_words, libraries_to_stderr, note, print_facts, print_json, print_markdown
 from r2ag.cli.requirements import need_study, need_training
+from r2ag.cli.settings import said_of
+from r2ag.errors import InputError
 from r2ag.studies import STUDIES, Description, load
 
 if TYPE_CHECKING:
-    from r2ag.studies.base import Options, Plan, Study
+    from r2ag.studies.base import Options, Plan, Step, Study
     from r2ag.types import Record
 
 # As r2ag.studies.base has them; importing that would load numpy for every --help.
@@ -136,26 +138,26 @@ def _options(**told: Any) -> Options:
 def _run(study: Study, options: Options, dry_run: bool, as_json: bool, stdout: TextIO) -> None:
     from r2ag.cli.progress import StudyProgress
     from r2ag.studies.run import count_answers, read_data, run
-    from r2ag.studies.steps import make_all, run_command
+    from r2ag.studies.steps import make_all, missing_steps, run_command
 
     plan = study.plan(options)
+    if options.train and not plan.steps:
+        raise InputError("This study trains nothing; leave out --train, and name an adapter with --adapter.")
     records = read_data(options)
     if dry_run:
-        _print_plan(plan, records, options.output, stdout)
+        _print_plan(plan, records, missing_steps(plan.steps, options.output, said_of), stdout)
         return
     count_answers(plan, records)  # methods that there are not end it before hours of training
-    make_all(plan.steps, options.output, note, in_words, run_command)
+    make_all(plan.steps, options.output, said_of, note, in_words, run_command)
     note("Loading the models …")
     with StudyProgress(options.batch_size) as progress:
         found = run(study, plan, records, options, progress)
     _print_results(found, options.output, as_json, stdout)
 
 
-def _print_plan(plan: Plan, records: list[Record], output: Path, stdout: TextIO) -> None:
+def _print_plan(plan: Plan, records: list[Record], missing: list[Step], stdout: TextIO) -> None:
     from r2ag.studies.run import count_answers
-    from r2ag.studies.steps import missing_steps
 
-    missing = missing_steps(plan.steps, output)
     trained = [step for step in missing if step.command[0] == "train"]
     documents = sum(len(record.documents) for record in records)
     facts: list[tuple[str, object]] = [

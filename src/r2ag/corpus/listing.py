@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 from r2ag.corpus.blocks import Skipped
@@ -40,16 +38,28 @@ def _named(path: Path) -> Iterator[Path | Skipped]:
         yield Skipped(path, "is not there.")
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
-    """Path.glob enters no links where it looks for `**`, so that circles end, which glob.iglob does. It finds hidden
-    names, too: those count that the pattern spells with their dot."""
+def _matches(pattern: Path) -> set[Path]:
+    """As glob's, but `**` enters neither links, so that circles end, nor hidden folders; glob.iglob enters links and
+    Path.glob looks through all that is hidden."""
     start = Path(pattern.anchor)
-    parts = [part if part == "**" else re.sub(r"\*{2,}", "*", part) for part in pattern.relative_to(start).parts]
-    spelled = [part for part in parts if part.startswith(".")]
-    for match in start.glob(str(Path(*parts))):
-        hidden = (part for part in match.relative_to(start).parts if part.startswith("."))
-        if all(any(fnmatch(part, each) for each in spelled) for part in hidden):
-            yield match
+    found: Iterable[Path] = [start]
+    for part in pattern.relative_to(start).parts:
+        found = _folders(found) if part == "**" else _children(found, part)
+    return set(found)
+
+
+def _folders(tops: Iterable[Path]) -> Iterator[Path]:
+    """These and all below them."""
+    for top in tops:
+        for folder, names, _ in os.walk(top):
+            names[:] = [name for name in names if not name.startswith(".")]
+            yield Path(folder)
+
+
+def _children(folders: Iterable[Path], pattern: str) -> Iterator[Path]:
+    for folder in folders:
+        for name in glob.iglob(pattern, root_dir=folder):  # noqa: PTH207 - Path.glob finds hidden names
+            yield folder / name
 
 
 def _below(top: Iterable[Path | Skipped]) -> Iterator[Path | Skipped]:

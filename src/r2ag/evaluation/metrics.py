@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -41,20 +41,17 @@ def acc(prediction: str, golds: Sequence[str]) -> float:
     boundaries ("no" is in "know") and a longer prediction scores more easily. A gold answer that normalises to nothing
     is never found, while theirs is found in every prediction.
     """
-    said, *wanted = normalise(prediction, *golds)
-    return float(any(gold in said for gold in wanted if gold))
+    return float(any(gold and gold in said for said, gold in _pairs(prediction, golds)))
 
 
 def acc_word(prediction: str, golds: Sequence[str]) -> float:
     """Like `acc`, but the gold answer must begin and end at word boundaries."""
-    said, *wanted = normalise(prediction, *golds)
-    return float(any(f" {gold} " in f" {said} " for gold in wanted if gold))
+    return float(any(gold and f" {gold} " in f" {said} " for said, gold in _pairs(prediction, golds)))
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> float:
     """1 if the normalised prediction is a normalised gold answer."""
-    said, *wanted = normalise(prediction, *golds)
-    return float(bool(said) and said in wanted)
+    return float(any(gold and said == gold for said, gold in _pairs(prediction, golds)))
 
 
 def f1(prediction: str, golds: Sequence[str]) -> float:
@@ -64,10 +61,9 @@ def f1(prediction: str, golds: Sequence[str]) -> float:
     (its `qa_f1_score`). Other characters without spaces between words, as in Japanese, count one by one.
     """
     if chinese.is_chinese(golds):
-        said, *wanted = map(chinese.answer_tokens, (prediction, *golds))
-    else:
-        said, *wanted = map(str.split, normalise(prediction, *golds))
-    return max((_overlap(said, gold) for gold in wanted), default=0.0)
+        words = chinese.answer_tokens(prediction)
+        return max((_overlap(words, chinese.answer_tokens(gold)) for gold in golds), default=0.0)
+    return max((_overlap(said.split(), gold.split()) for said, gold in _pairs(prediction, golds)), default=0.0)
 
 
 def rouge_l(prediction: str, golds: Sequence[str]) -> float:
@@ -112,6 +108,13 @@ def score(prediction: str, golds: Sequence[str]) -> Scores:
         f1=f1(prediction, golds),
         rouge_l=rouge_l(prediction, golds),
     )
+
+
+def _pairs(prediction: str, golds: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The prediction and each gold answer, normalised together."""
+    for gold in golds:
+        said, wanted = normalise(prediction, gold)
+        yield said, wanted
 
 
 def _overlap(said: Sequence[str], gold: Sequence[str]) -> float:

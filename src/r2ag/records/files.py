@@ -45,11 +45,10 @@ def read_files(paths: Sequence[str | os.PathLike[str]]) -> list[list[Record]]:
 
 
 def _dataset_names(files: Sequence[Path]) -> list[str]:
-    short, longer = [_stem(file) for file in files], [f"{file.parent.name}/{_stem(file)}" for file in files]
-    return [
-        name if short.count(name) == 1 else more if longer.count(more) == 1 else str(file)
-        for file, name, more in zip(files, short, longer, strict=True)
-    ]
+    short = [_stem(file) for file in files]
+    longer = [f"{file.absolute().parent.name}/{name}" for file, name in zip(files, short, strict=True)]
+    names = [name if short.count(name) == 1 else more for name, more in zip(short, longer, strict=True)]
+    return [f"{name}-{count}" if (count := names[:i].count(name) + 1) > 1 else name for i, name in enumerate(names)]
 
 
 def _stem(file: Path) -> str:

@@ -135,8 +135,8 @@ class Library:
         """
         entry = self.entry(id_)
         with self._lock:
-            self._uploads.pop(id_, None)
-        return self._work.submit(self._forget, entry)
+            pending = self._uploads.pop(id_, None)
+        return self._work.submit(self._forget, entry, pending)
 
     @contextmanager
     def _snapshot(self) -> Iterator[AnySnapshot]:
@@ -196,16 +196,29 @@ class Library:
             if not is_kept:
                 (self._folder / entry.name).unlink(missing_ok=True)
 
-    def _forget(self, entry: Entry) -> None:
-        with self._snapshot() as snapshot:
-            stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
-        if stored:
-            with _for_the_log_alone("changed"):
-                remove_files(self._store, stored)
+    def _forget(self, entry: Entry, pending: Entry | None) -> None:
+        try:
+            with self._snapshot() as snapshot:
+                stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
+            if stored:
+                with _for_the_log_alone("changed"):
+                    remove_files(self._store, stored)
+        except ApiError:
+            self._take_back(pending)
+            raise
         with self._lock:
             is_replaced = entry.id in self._uploads
             if document_id(self._source(entry.name)) == entry.id and not is_replaced:
                 (self._folder / entry.name).unlink(missing_ok=True)
+
+    def _take_back(self, pending: Entry | None) -> None:
+        """An upload that was to be deleted and could not be is what it was, unless it was replaced meanwhile."""
+        with self._lock:
+            if pending is None or pending.id in self._uploads:
+                return
+            self._uploads[pending.id] = pending
+        if pending.status == "indexing":
+            self._work.submit(self._index, self._folder / pending.name, pending)
 
     def _source(self, name: str) -> str:
         """What the store knows an upload by."""

@@ -75,8 +75,9 @@ MAP = {
 
 
 def known_set(dataset: str) -> str | None:
-    """The paper's data set that a file's name tells, as in hotpotqa-test or nq_10.dev; None where there is none."""
-    name = dataset.lower().replace("_", "-")
+    """The paper's data set that a file's name tells, as in hotpotqa-test, nq_10.dev or some-folder/musique; None where
+    there is none."""
+    name = dataset.rpartition("/")[2].lower().replace("_", "-")
     return next((known for known in LLMS if name == known or name.startswith((f"{known}-", f"{known}."))), None)
 
 

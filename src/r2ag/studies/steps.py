@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from r2ag.types import Document, Record
 Run = Callable[[Sequence[str]], int]
 """Runs one r2ag command and returns its exit status."""
 Note = Callable[[str], None]
+Settings = Callable[[str], Mapping[str, object]]
+"""What a user's settings say of a command's options."""
 STOPPED = 130
+_PLACES = ("--vectors", "--answers", "--adapter", "--encoder-lora")
 STDERR = 2  # the descriptor: sys.stderr may be an object without one
 
 
@@ -34,17 +37,21 @@ def run_command(arguments: Sequence[str]) -> int:
     return subprocess.run(command, check=False, stdout=STDERR).returncode
 
 
-def make_all(steps: Sequence[Step], output: Path, note: Note, in_words: Callable[[float], str], run: Run) -> None:
+def make_all(
+    steps: Sequence[Step], output: Path, settings: Settings, note: Note, in_words: Callable[[float], str], run: Run
+) -> None:
     """Makes what isn't there yet, one step after another.
 
     Raises:
-        InputError: a step failed; it has told why.
+        InputError: a step failed; it has told why. Or as `missing_steps`.
     """
-    missing = missing_steps(steps, output)
+    missing = missing_steps(steps, output, settings)
     started = time.monotonic()
     for done, step in enumerate(missing):
         left = (time.monotonic() - started) / done * (len(missing) - done) if done else None
         note(f"{done + 1} of {len(missing)}{f', {in_words(left)} left' if left else ''}: {step}")
+        step.folder.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(_note_of(step), json.dumps(_made_by(step, steps, output, settings), indent=2) + "\n")
         status = run(_resumed(step, step.line(_scored_files(step, output))))
         if status in (STOPPED, -2):
             raise KeyboardInterrupt
@@ -52,36 +59,48 @@ def make_all(steps: Sequence[Step], output: Path, note: Note, in_words: Callable
             raise InputError(
                 f"The step {step.folder.name} failed, as told above; the same command goes on from there. ({step})"
             )
-        write_whole(_note_of(step), json.dumps(_made_by(step, output), indent=2) + "\n")
 
 
-def missing_steps(steps: Sequence[Step], output: Path) -> list[Step]:
-    """Those whose outcome isn't there; one without a note of how it was made is taken as it is.
+def missing_steps(steps: Sequence[Step], output: Path, settings: Settings) -> list[Step]:
+    """Those whose outcome isn't there; what was put there by hand, without a note of how it was made, is taken.
 
     Raises:
-        InputError: an outcome was made by another command, or from other records.
+        InputError: an outcome was made, or begun, by another command or from other records.
     """
-    missing = []
     for step in steps:
-        if not step.marker.is_file():
-            missing.append(step)
-        elif _note_of(step).is_file() and json.loads(_note_of(step).read_text("utf-8")) != _made_by(step, output):
+        file = _note_of(step)
+        if file.is_file() and json.loads(file.read_text("utf-8")) != _made_by(step, steps, output, settings):
+            name = step.folder.name
             raise InputError(
                 f"{step.folder} was made with other options or records than this study has; name a new --output, or "
-                "remove that folder."
+                f"remove {name}, {name}-run and {file.name} there."
             )
-    return missing
+    return [step for step in steps if not step.marker.is_file()]
 
 
 def _note_of(step: Step) -> Path:
     return step.folder.with_name(f"{step.folder.name}-made-by.json")
 
 
-def _made_by(step: Step, output: Path) -> dict[str, Any]:
-    """A step's command, wherever the study stands, and the records that it learned from."""
-    inside = (part.partition(str(output)) for part in step.command)
-    command = [f"OUTPUT{rest}" if found and not before else f"{before}{found}{rest}" for before, found, rest in inside]
-    return {"command": command, "data": [[_digest(file), weight] for file, weight in step.data]}
+def _made_by(step: Step, steps: Sequence[Step], output: Path, settings: Settings) -> dict[str, Any]:
+    """All that a step's outcome depends on: its command and its settings, its records, and the steps before it."""
+    made: dict[str, Any] = {
+        "command": list(_wherever(step.command, output)),
+        "settings": {name: str(value) for name, value in settings(step.command[0]).items()},
+        "data": [[_digest(file), weight] for file, weight in step.data],
+        "from": [_made_by(one, steps, output, settings) for one in steps if str(one.folder) in step.command],
+    }
+    return made
+
+
+def _wherever(command: Sequence[str], output: Path) -> Iterator[str]:
+    """The command without the study's own place, and without what changes no outcome."""
+    whole = output.absolute()
+    for option, part in zip(("", *command), command, strict=False):
+        if option in _PLACES and Path(part).absolute().is_relative_to(whole):
+            yield str(Path(part).absolute().relative_to(whole))
+        elif not (command[0] == "choose" and option == "--batch-size"):
+            yield part
 
 
 def _digest(file: Path) -> str:

@@ -78,8 +78,10 @@ def train(
     adapter = _new_adapter(parts, template, config, former) if start is None else _continued(start, parts)
     template = adapter.config.template
     llm_digest = weights_digest(parts.llm)  # a LoRA would change it
-    told = asdict(config) | _identity(parts, llm_digest, template, records, start)
-    _remember_settings(work / "settings.json", told | ({} if former is None else {"former": asdict(former)}), resume)
+    identity = _identity(parts, llm_digest, template, records)
+    told = asdict(config) | {"start": None if start is None else str(start.folder)}
+    told |= {} if former is None else {"former": asdict(former)}
+    _remember_settings(work / "settings.json", told, identity, resume)
     learns_relevance = isinstance(adapter.former, R2Former) and template.has_slots
     if not learns_relevance:
         config = replace(config, matching_weight=0.0, matching_epochs=0)
@@ -154,17 +156,14 @@ def _check_known(features: torch.Tensor, names: Sequence[str]) -> None:
             )
 
 
-def _identity(
-    parts: Parts, llm_digest: str, template: PromptTemplate, records: Sequence[Record], start: Adapter | None
-) -> dict[str, Any]:
+def _identity(parts: Parts, llm_digest: str, template: PromptTemplate, records: Sequence[Record]) -> dict[str, Any]:
     """What a run learns with and from, beside its settings."""
     return {
         "llm": f"{parts.llm_name}:{llm_digest}",
         "encoder": parts.encoder.fingerprint,
         "template": _digest(asdict(template)),
         "records": len(records),
-        "digest of the records": _digest([(record.id, record.question) for record in records]),
-        "start": None if start is None else str(start.folder),
+        "digest of the records": _digest([asdict(record) for record in records]),
     }
 
 
@@ -172,12 +171,13 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _remember_settings(file: Path, told: Mapping[str, Any], resume: bool) -> None:
+def _remember_settings(file: Path, told: Mapping[str, Any], identity: Mapping[str, Any], resume: bool) -> None:
     """A run that is resumed with other settings would be neither run."""
-    settings = json.loads(json.dumps(told))
+    settings = json.loads(json.dumps({**told, **identity}))
     if resume and file.is_file():
-        defaults = json.loads(json.dumps(asdict(TrainingConfig())))  # what an older version could not yet be told
-        before = defaults | json.loads(file.read_text(encoding="utf-8"))
+        # What an older version could not yet be told, or did not note.
+        assumed = json.loads(json.dumps(asdict(TrainingConfig()) | dict(identity)))
+        before = assumed | json.loads(file.read_text(encoding="utf-8"))
         if changed := [name for name in sorted(settings | before) if settings.get(name) != before.get(name)]:
             name = changed[0]
             raise InputError(
