@@ -150,7 +150,8 @@ def test_what_parts_are_worth_to_the_answers(r2ag: Command, tiny: Tiny, test_rec
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name not in ("attention", "calibration", "pruning")])
 def test_what_would_be_run(r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path, name: str) -> None:
-    options = ["--train", tiny.records, "--retriever", tiny.encoder, "--seeds", 2]
+    options = ["--retriever", tiny.encoder, "--seeds", 2]
+    options += [] if name == "robustness" else ["--train", tiny.records]
     options += ["--over", f"{tiny.llm}"] if name == "llms" else ["--llm", tiny.llm]
     options += ["--adapter", tiny.adapter]
     outcome = r2ag("study", name, "--data", test_records, "--output", tmp_path / "out", *options, "--dry-run")
