@@ -99,7 +99,7 @@ def compare(targets: dict[str, Target], clients: int, count: int, rounds: int) -
     seconds = dict.fromkeys(targets, 0.0)
     for _ in range(rounds):
         for name, target in targets.items():
-            seen, took = load(target, clients, count // rounds)
+            seen, took = load(target, clients, max(clients, count // rounds))
             timings[name] += seen
             seconds[name] += took
     found = {name: summary(timings[name], seconds[name]) for name in targets}
@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--servers", nargs="+", metavar="NAME=URL", default=["here=http://127.0.0.1:8000"])
     parser.add_argument("--bare", metavar="URL", help="a vLLM, as in http://127.0.0.1:8001/v1")
-    parser.add_argument("--requests", type=int, default=48, help="for each server and number of clients")
+    parser.add_argument("--requests", type=int, default=48, help="per server and number of clients")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--tokens", type=int, default=64)

@@ -235,11 +235,12 @@ class PromptBuilder:
 
     def _behind_content(self, text: str) -> list[int]:
         """Ids of a template's text that stands behind a message, where no tokenizer puts a space before it."""
-        before, behind, ids = (
-            list[int](self.tokenizer.encode(part, add_special_tokens=False)) for part in (BREAK, BREAK + text, text)
-        )
+        ids = list[int](self.tokenizer.encode(text, add_special_tokens=False))
         if not self._plain.lead:
             return ids
+        before, behind = (
+            list[int](self.tokenizer.encode(part, add_special_tokens=False)) for part in (BREAK, BREAK + text)
+        )
         return behind[len(before) :] if behind[: len(before)] == before else ids
 
     def _render(self, turns: Sequence[Turn], generate: bool = True) -> str:

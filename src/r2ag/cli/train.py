@@ -26,6 +26,7 @@ from r2ag.cli.training_options import (
 from r2ag.cli.training_start import Start, learn_on, start_anew
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
+from r2ag.training.checkpoints import last_checkpoint, whole_checkpoints
 from r2ag.training.config import TrainingConfig
 from r2ag.types import FEATURES
 
@@ -229,8 +230,6 @@ def _rate(given: float | None, method: TrainedMethod) -> float:
 
 def _check_run(work: Path, resume: bool) -> None:
     """A new run on top of an older one's checkpoints would mix the two."""
-    from r2ag.training.checkpoints import last_checkpoint, whole_checkpoints
-
     if resume:
         last_checkpoint(work)
     elif whole_checkpoints(work):
@@ -297,8 +296,6 @@ def _train(
             start=start.adapter,
         )
     except KeyboardInterrupt:
-        from r2ag.training.checkpoints import whole_checkpoints
-
         if whole_checkpoints(work):
             note(f"The same command with --resume continues from the last checkpoint in {work}.")
         raise

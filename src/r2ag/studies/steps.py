@@ -84,13 +84,12 @@ def _note_of(step: Step) -> Path:
 
 def _made_by(step: Step, steps: Sequence[Step], output: Path, settings: Settings) -> dict[str, Any]:
     """All that a step's outcome depends on: its command and its settings, its records, and the steps before it."""
-    made: dict[str, Any] = {
+    return {
         "command": list(_wherever(step.command, output)),
         "settings": {name: str(value) for name, value in settings(step.command[0]).items()},
         "data": [[_digest(file), weight] for file, weight in step.data],
         "from": [_made_by(one, steps, output, settings) for one in steps if str(one.folder) in step.command],
     }
-    return made
 
 
 def _wherever(command: Sequence[str], output: Path) -> Iterator[str]:
