@@ -31,10 +31,11 @@ test-stores: .venv-stores/.installed ## the tests with PostgreSQL and Qdrant, in
 test-engines: $(INSTALLED) .venv-engines/.installed ## the tests with a real vLLM, in an environment of its own, on this CPU
 	R2AG_TEST_VLLM=.venv-engines/bin/python $(BIN)/pytest tests/engines/test_vllm.py
 
-lint: $(INSTALLED) ## style, formatting and types
+lint: $(INSTALLED) ## style, formatting, types, and no circle of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
+	$(BIN)/python scripts/imports.py
 
 docs: .venv-docs/.installed ## the documentation as a site, in site/
 	.venv-docs/bin/zensical build --clean

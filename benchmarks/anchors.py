@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from r2ag.answering.reader import Reader
 from r2ag.evaluation.methods.r2ag import derangements, gold_labels
+from r2ag.method.prompting import PromptBuilder
+from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
-from r2ag.prompting import PromptBuilder
-from r2ag.reader import Reader
 from r2ag.records import read_records
 from r2ag.records.mixture import sample
 from r2ag.records.split import split_records
 from r2ag.records.vectors import describe_records
-from r2ag.templates import plain_template
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList
 from r2ag.types import Record

@@ -27,12 +27,12 @@ from torch import nn
 from transformers import PreTrainedModel
 from turns import by_turns, finish, one_thread_clock, ratio, spread
 
-from r2ag.answers import Question
+from r2ag.answering.answers import Retrieved
+from r2ag.answering.reader import Reader
 from r2ag.corpus import read_documents
-from r2ag.engines.base import Generation
-from r2ag.model import MixedEmbeddings
+from r2ag.engines.generation import Generation
+from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 from r2ag.samples import documents_folder, questions
 
 BATCH = 16
@@ -41,7 +41,7 @@ DECODED = 16
 SHORT = 100
 
 
-def loaded(k: int) -> tuple[Pipeline, list[Question]]:
+def loaded(k: int) -> tuple[Pipeline, list[Retrieved]]:
     """The default pipeline, and what it finds for each sample question."""
     pipeline = Pipeline.from_pretrained()
     encoder = pipeline.encoder
@@ -80,7 +80,7 @@ def attention_share(llm: PreTrainedModel, weights: list[torch.Tensor], tokens: i
     return attention / (2 * tokens * sum(weight.numel() for weight in weights))
 
 
-def prefill(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def prefill(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """At some lengths."""
     llm, results = reader.model.llm, {}
     weights = layer_weights(llm)
@@ -107,7 +107,7 @@ def prefill(reader: Reader, found: list[Question], runs: int) -> dict[str, objec
     return results
 
 
-def decode(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def decode(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Steps behind a prompt of some length."""
     llm, engine = reader.model.llm, reader.engine
     weights = [*layer_weights(llm), llm.get_output_embeddings().weight]
@@ -136,7 +136,7 @@ def _bytes(weights: list[torch.Tensor]) -> int:
     return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
-def batch(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def batch(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Questions with three of their documents and answers of some words, of like length, and then prompts of `SHORT`
     tokens with answers of 32; 16 at a time and one by one."""
     lists = [question.ranked.reordered(part) for part in ([0, 1, 2], [3, 4, 5]) for question in found]
@@ -177,7 +177,7 @@ def _row(mixed: MixedEmbeddings, index: int) -> MixedEmbeddings:
     return MixedEmbeddings(mixed.embeddings[index : index + 1, start:], mixed.mask[index : index + 1, start:])
 
 
-def former(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def former(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Features and R²-Former."""
     lists = [question.ranked for question in found][:BATCH]
     times = by_turns(
@@ -188,7 +188,7 @@ def former(reader: Reader, found: list[Question], runs: int) -> dict[str, object
     return {"batch_over_one": ratio(times, "batch", "one by one")}
 
 
-def prompt(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def prompt(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Prompt building."""
     (ranked, *_) = [question.ranked for question in found]
     text = "".join(document.passage for document in ranked.documents)
@@ -203,7 +203,7 @@ def prompt(reader: Reader, found: list[Question], runs: int) -> dict[str, object
     return {"over_tokenising": ratio(times, "build", "tokenise")}
 
 
-def opening(reader: Reader, found: list[Question], runs: int) -> dict[str, object]:
+def opening(reader: Reader, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Answers from some numbers of documents, and the share of equal ones."""
     results: dict[str, object] = {}
     for documents in (1, 3, 10):
@@ -235,7 +235,7 @@ def opening(reader: Reader, found: list[Question], runs: int) -> dict[str, objec
     return results
 
 
-def pruned(pipeline: Pipeline, found: list[Question], runs: int) -> dict[str, object]:
+def pruned(pipeline: Pipeline, found: list[Retrieved], runs: int) -> dict[str, object]:
     """Whole answers, both sides with their own prompt and end."""
     ratios, read = [], []
     for turn, question in enumerate(found[: 2 * runs + 1]):

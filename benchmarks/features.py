@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from r2ag.features import retrieval_features
+from r2ag.method.features import retrieval_features
 
 
 def numpy_loop(query: np.ndarray, documents: np.ndarray) -> list[tuple[float, float, float]]:

@@ -25,9 +25,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from r2ag.adapted import PRETRAINED, load_encoder
-from r2ag.adapter import Adapter
-from r2ag.encoder import FeatureEncoder
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.loading import PRETRAINED, load_encoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.evaluation.intervals import mean_interval, paired_interval
 from r2ag.evaluation.ranking import RankingScores, score_rankings
 from r2ag.records.files import read_records

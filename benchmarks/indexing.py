@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.models import DEFAULT_RETRIEVER
 from r2ag.records.files import read_records
 from r2ag.store import IndexReport, Store, index_files

@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 
+from r2ag.answering.reader import Reader
 from r2ag.corpus import read_documents
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 from r2ag.samples import documents_folder, questions
 from r2ag.types import RankedList
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from turns import finish, peak_megabytes, spread
 
-from r2ag.probe import Probe
+from r2ag.encoder.probe import Probe
 from r2ag.store import Store, StoredFile
 from r2ag.store.database import connect, connect_to_write, create_tables, read_meta
 from r2ag.store.matrix import Matrix, current_matrix
@@ -52,8 +52,8 @@ class Million:
 
 def real_vectors(files: list[Path], cache: Path) -> tuple[np.ndarray, np.ndarray]:
     """Passages' and questions' vectors, by the default adapter's encoder."""
-    from r2ag.adapted import PRETRAINED, load_encoder
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.adapter.loading import PRETRAINED, load_encoder
     from r2ag.records import read_records
     from r2ag.records.vectors import describe_records
 

@@ -15,12 +15,12 @@ import torch
 from transformers import PreTrainedModel
 from turns import Way, by_turns, finish, one_thread_clock, ratio
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.engines.batch import Batch
 from r2ag.engines.writing import Sampling, Writing
-from r2ag.model import MixedEmbeddings
+from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 from r2ag.types import Document
 
 PROMPTS, BATCHES, PASSAGES = (250, 500, 1500), (1, 4, 16), (32, 64, 128)

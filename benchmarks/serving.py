@@ -154,8 +154,8 @@ def bare(url: str, tokens: int) -> Target:
     requests = []
     for sample in questions():
         assessed = pipeline.assess(pipeline.find(sample.question), abstain=False)
-        documents = [assessed.found.ranked.documents[index] for index in assessed.keep]
-        written = pipeline.answer(assessed.found, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
+        documents = [assessed.retrieved.ranked.documents[index] for index in assessed.keep]
+        written = pipeline.answer(assessed.retrieved, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
         prompt = reader.prompt(sample.question, documents, tokens).ids
         requests.append({"prompt": prompt, "max_tokens": written, "ignore_eos": True, "temperature": 0})
     return Target(url, tuple(requests))

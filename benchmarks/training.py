@@ -26,10 +26,10 @@ import torch.nn.functional as F
 from scaling import attention, weights
 from turns import finish, one_thread_clock, peak_megabytes, ratio, seconds, spread
 
-from r2ag.encoder import FeatureEncoder
-from r2ag.model import IGNORED, R2AGModel
+from r2ag.encoder.encoder import FeatureEncoder
+from r2ag.method.model import IGNORED, R2AGModel
+from r2ag.method.prompting import Prompt
 from r2ag.pipeline import Pipeline
-from r2ag.prompting import Prompt
 from r2ag.records import read_records
 from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records

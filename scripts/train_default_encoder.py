@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.models import DEFAULT_RETRIEVER, preferred_dtype
 from r2ag.records import read_records, split_records
 from r2ag.training.encoder import EncoderTrainingConfig, train_encoder

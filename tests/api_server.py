@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
 
 Respond = Callable[[dict[str, Any]], dict[str, Any]]
 SILENCE = 0

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2ag.calibration import Calibration
-from r2ag.engines.base import Generation
+from r2ag.answering.reader import Reader, Reading
+from r2ag.engines.generation import Generation
 from r2ag.errors import InputError
+from r2ag.method.calibration import Calibration
+from r2ag.method.prompting import Turn
 from r2ag.pipeline import DEFAULT_K, Pipeline
-from r2ag.prompting import Turn
-from r2ag.reader import Reader, Reading
 from r2ag.types import Answer, Document
 from tests.tiny import some_documents, tiny_adapter, tiny_encoder, tiny_llm, tiny_tokenizer
 

@@ -16,8 +16,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 from r2ag.types import Document
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.encoder.encoder import FeatureEncoder
 
 VOCABULARY = 128
 HIDDEN = 32
@@ -211,7 +211,7 @@ def tiny_cross_encoder_folder(folder: Path, labels: int = 1) -> Path:
 @cache
 def tiny_encoder(similarity: str = "cosine") -> FeatureEncoder:
     """A random feature encoder of dimension HIDDEN; shared, so leave its weights alone."""
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
     with TemporaryDirectory() as folder:
         encoder = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(Path(folder), similarity)), device="cpu")
@@ -221,9 +221,9 @@ def tiny_encoder(similarity: str = "cosine") -> FeatureEncoder:
 
 def tiny_adapter(llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, **changes: Any) -> Adapter:
     """An untrained adapter of tiny_encoder() and this LLM, for up to 8 documents; `changes` are Adapter.create's."""
-    from r2ag.adapter import Adapter
-    from r2ag.former import FormerConfig
-    from r2ag.prompting import PromptTemplate
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.method.former import FormerConfig
+    from r2ag.method.prompting import PromptTemplate
 
     torch.manual_seed(0)
     options = {

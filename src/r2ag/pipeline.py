@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2ag import streaming
-from r2ag.adapted import PRETRAINED, load_adapted, load_encoder
-from r2ag.adapter import Adapter
-from r2ag.answers import Answers, Assessed, Question
-from r2ag.calibration import keep_relevant
-from r2ag.conversation import Exchange, stand_alone
-from r2ag.encoder import FeatureEncoder
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.loading import PRETRAINED, load_adapted, load_encoder
+from r2ag.answering import streaming
+from r2ag.answering.answers import AnswerBuilder, Retrieved, Selection
+from r2ag.answering.follow_ups import Exchange, stand_alone
+from r2ag.answering.reader import Reader, Reading
+from r2ag.encoder.encoder import FeatureEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
-from r2ag.prompting import Turn, check_question
-from r2ag.reader import Reader, Reading
+from r2ag.method.calibration import keep_relevant
+from r2ag.method.prompting import Turn, check_question
+from r2ag.method.templates import plain_template
 from r2ag.retrieval.held import HeldDocuments
-from r2ag.templates import plain_template
 from r2ag.types import Answer, Document, RankedList
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Pipeline:
         self.encoder = encoder
         self.held = HeldDocuments(encoder)
         self.finder: Finder | None = None
-        self._answers = Answers(reader.adapter, encoder.name)
+        self._answers = AnswerBuilder(reader.adapter, encoder.name)
         self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
 
     @classmethod
@@ -116,7 +116,7 @@ class Pipeline:
         vectors: np.ndarray | None = None,
         k: int | None = None,
         where: str | None = None,
-    ) -> Question:
+    ) -> Retrieved:
         """The list for a question: what the finder finds, else the k nearest of the documents held, or the user's own
         list in its own order. A finder may find fewer than k, or none.
 
@@ -140,14 +140,14 @@ class Pipeline:
                 ranked = self._described(question, self.finder.find(question, count, where))
             else:
                 ranked = self.held.nearest(question, count)
-            return Question(ranked, (time.perf_counter() - started) * 1000)
+            return Retrieved(ranked, (time.perf_counter() - started) * 1000)
 
-    def describe(self, question: str, found: Found, search_ms: float) -> Question:
+    def describe(self, question: str, found: Found, search_ms: float) -> Retrieved:
         """The list for a question, of what a finder found in so many milliseconds; the second half of `find`."""
         with self._turn:
             started = time.perf_counter()
             ranked = self._described(question, found)
-            return Question(ranked, search_ms + (time.perf_counter() - started) * 1000)
+            return Retrieved(ranked, search_ms + (time.perf_counter() - started) * 1000)
 
     def check_k(self, k: int | None) -> int:
         """How many documents to take; raises InputError where the adapter takes no k documents."""
@@ -198,7 +198,7 @@ class Pipeline:
 
     def answer(
         self,
-        found: Question,
+        retrieved: Retrieved,
         *,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         abstain: bool = True,
@@ -209,51 +209,51 @@ class Pipeline:
     ) -> Answer:
         """Answers from what `find` found; the options are those of `ask`."""
         with self._turn:
-            assessed = self.assess(found, abstain=abstain, prune=prune)
-            if not assessed.keep:
-                return self.finish(assessed, None)
+            selection = self.assess(retrieved, abstain=abstain, prune=prune)
+            if not selection.keep:
+                return self.finish(selection, None)
             turns = [*([Turn("system", system)] if system else []), *history]
             reading = self.reader.read(
-                [found.ranked],
-                assessed.assessment,
+                [retrieved.ranked],
+                selection.assessment,
                 max_new_tokens,
-                keep=[assessed.keep],
+                keep=[selection.keep],
                 history=turns,
                 on_text=on_text,
             )[0]
-            return self.finish(assessed, reading)
+            return self.finish(selection, reading)
 
-    def assess(self, found: Question, *, abstain: bool = True, prune: bool = True) -> Assessed:
+    def assess(self, retrieved: Retrieved, *, abstain: bool = True, prune: bool = True) -> Selection:
         """What is worth reading of what `find` found; the options are those of `ask`. The first half of `answer`."""
-        if not len(found.ranked):
-            return Assessed(found, None, ())
+        if not len(retrieved.ranked):
+            return Selection(retrieved, None, ())
         with self._turn:
-            assessment = self.reader.assess([found.ranked])
+            assessment = self.reader.assess([retrieved.ranked])
         probabilities = assessment.probabilities[0]
         calibration = self.reader.adapter.config.calibration
         if abstain and max(probabilities) < calibration.threshold:
-            return Assessed(found, assessment, ())
-        keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else range(len(found.ranked))
-        return Assessed(found, assessment, tuple(keep))
+            return Selection(retrieved, assessment, ())
+        keep = keep_relevant(probabilities, calibration.prune_threshold) if prune else range(len(retrieved.ranked))
+        return Selection(retrieved, assessment, tuple(keep))
 
-    def finish(self, assessed: Assessed, reading: Reading | None) -> Answer:
+    def finish(self, selection: Selection, reading: Reading | None) -> Answer:
         """The Answer, from what the LLM wrote; None where it was not asked. The second half of `answer`."""
-        if assessed.assessment is None:
-            return self._answers.of_nothing(assessed.found)
-        return self._answers.of_reading(assessed.found, assessed.assessment, assessed.keep, reading)
+        if selection.assessment is None:
+            return self._answers.of_nothing(selection.retrieved)
+        return self._answers.of_reading(selection.retrieved, selection.assessment, selection.keep, reading)
 
     def stand_alone(self, question: str, history: Sequence[Exchange]) -> str:
-        """A follow-up as a question that needs no conversation; see r2ag.conversation.stand_alone."""
+        """A follow-up as a question that needs no conversation; see r2ag.answering.follow_ups.stand_alone."""
         with self._turn:
             return stand_alone(self.reader, question, history)
 
-    def ask_plain(self, found: Question, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
+    def ask_plain(self, retrieved: Retrieved, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
-        if not len(found.ranked):
+        if not len(retrieved.ranked):
             return ""
         template = plain_template(self.reader.adapter.config.plain_prompt)
         with self._turn:
-            return self.reader.read([found.ranked], None, max_new_tokens, template=template)[0].generation.text
+            return self.reader.read([retrieved.ranked], None, max_new_tokens, template=template)[0].generation.text
 
     def stream(
         self, question: str, documents: Sequence[Document] | None = None, **options: Any

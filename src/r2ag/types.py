@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
 
+Similarity = Literal["cosine", "dot"]
+"""How an encoder compares two vectors."""
 FEATURES = ("relevance", "precedent", "neighbour")
 """What an encoder knows of a document in its list; see features.py."""
 VECTOR = "vector"
@@ -76,6 +78,11 @@ class RankedList:
             query_vector=self.query_vector,
             document_vectors=self.document_vectors[order],
         )
+
+    def without_relevant(self) -> RankedList | None:
+        """The list without its relevant documents; None where nothing is left."""
+        rest = [index for index, document in enumerate(self.documents) if not document.relevant]
+        return self.reordered(rest) if rest else None
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,12 @@ def r2ag(capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    from r2ag.adapter import Adapter
-    from r2ag.calibration import Calibration
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.former import FormerConfig
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.encoder.encoder import FeatureEncoder
+    from r2ag.method.calibration import Calibration
+    from r2ag.method.former import FormerConfig
+    from r2ag.method.templates import DEFAULT_PLAIN, plain_template, with_slots
     from r2ag.models import load_llm
-    from r2ag.templates import DEFAULT_PLAIN, plain_template, with_slots
 
     folder = tmp_path_factory.mktemp("tiny")
     tokenizer = tiny_tokenizer("bytes", "chatml")

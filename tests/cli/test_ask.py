@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.adapted import PRETRAINED
+from r2ag.adapter.loading import PRETRAINED
 from r2ag.cli.answers import NOTHING_FOUND
 from r2ag.samples import documents_folder
 from tests.cli.conftest import Command, Tiny
@@ -159,8 +159,8 @@ def test_a_system_prompt_is_read(r2ag: Command, tiny: Tiny) -> None:
 @pytest.fixture
 def doubtful(tiny: Tiny, tmp_path: Path) -> Path:
     """The tiny adapter with a threshold that nothing passes."""
-    from r2ag.adapter import Adapter
-    from r2ag.calibration import Calibration
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.method.calibration import Calibration
 
     adapter = Adapter.from_pretrained(tiny.adapter)
     adapter.with_calibration(Calibration(threshold=1.0, prune_threshold=1.0)).save_pretrained(tmp_path / "doubtful")

@@ -176,7 +176,7 @@ def test_a_server_that_is_not_there_leaves_nothing_behind(
     r2ag: Command, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("r2ag.remote.LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("r2ag.io.http.LONGEST_PAUSE_SECONDS", 0.01)
     nobody = "http://127.0.0.1:1/v1"
     for arguments in (
         ["index", tiny.documents, "--store", "store", "--encoder", "m", "--embeddings-url", nobody],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from r2ag.adapter import Adapter
+from r2ag.adapter.adapter import Adapter
 from tests.cli.conftest import Command, Tiny
 
 
@@ -103,7 +103,7 @@ def test_info_tells_of_an_adapter(r2ag: Command, tiny: Tiny) -> None:
 
 
 def test_info_without_an_adapter(r2ag: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.adapted.PRETRAINED", Path("nowhere"))
+    monkeypatch.setattr("r2ag.adapter.loading.PRETRAINED", Path("nowhere"))
     assert "none came with this installation" in " ".join(r2ag("info").out.split())
 
 

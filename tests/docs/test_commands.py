@@ -26,7 +26,7 @@ ONLY_PARSED = {  # what a command's page, line or words show: why it is not run
     r"^docs/stores\.md": "needs a database server: make test-stores",
     r"^docs/studies\.md": "hours of evaluation, on data sets that no test has",
     r"--embeddings-url|cross-encoder/": "models that no test has",
-    r" --devices ": "several GPUs, or minutes of starting processes: tests/test_encoder_pool.py",
+    r" --devices ": "several GPUs, or minutes of starting processes: tests/encoder/test_pool.py",
     r"\br2ag (serve|mcp) ": "doesn't end by itself",
 }
 SERVED_AT = "http://127.0.0.1:8000"

@@ -3,14 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from r2ag.engines.base import Generation
 from r2ag.engines.batch import Batch
+from r2ag.engines.generation import Generation
 from r2ag.engines.transformers import TransformersEngine
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import InputError
-from r2ag.model import MixedEmbeddings, R2AGModel
-from r2ag.openings import Openings
-from r2ag.prompting import Prompt
+from r2ag.method.embeddings import MixedEmbeddings
+from r2ag.method.model import R2AGModel
+from r2ag.method.prefix_cache import Openings
+from r2ag.method.prompting import Prompt
 from tests.engines.test_transformers import mixed, random_ids, tiny_engine
 from tests.tiny import LLMS, tiny_llm, tiny_tokenizer
 

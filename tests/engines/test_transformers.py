@@ -5,10 +5,11 @@ import warnings
 import pytest
 import torch
 
-from r2ag.engines.base import Generation
+from r2ag.engines.generation import Generation
 from r2ag.engines.transformers import TransformersEngine
-from r2ag.model import MixedEmbeddings, R2AGModel
-from r2ag.prompting import Prompt
+from r2ag.method.embeddings import MixedEmbeddings
+from r2ag.method.model import R2AGModel
+from r2ag.method.prompting import Prompt
 from tests.tiny import tiny_llm, tiny_tokenizer
 
 TOKENIZERS = pytest.mark.parametrize("kind", ["bytes", "llama", "unigram", "wordpiece"])

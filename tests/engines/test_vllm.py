@@ -17,11 +17,11 @@ import openai
 import pytest
 import torch
 
-from r2ag.adapter import Adapter
+from r2ag.adapter.adapter import Adapter
+from r2ag.answering.reader import Reader
 from r2ag.corpus import read_documents
 from r2ag.models import DEFAULT_LLM, resolve_llm
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 from r2ag.samples import documents_folder, questions
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service

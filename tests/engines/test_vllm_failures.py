@@ -15,7 +15,7 @@ import torch
 
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.errors import EngineError, InputError
-from r2ag.model import MixedEmbeddings
+from r2ag.method.embeddings import MixedEmbeddings
 from tests.tiny import HIDDEN, tiny_tokenizer
 
 MODELS = json.dumps({"data": [{"id": "tiny", "max_model_len": 64}]}).encode()

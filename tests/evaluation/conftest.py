@@ -9,14 +9,14 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from r2ag.adapter import Adapter
-from r2ag.calibration import Calibration
-from r2ag.encoder import FeatureEncoder
+from r2ag.adapter.adapter import Adapter
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.evaluation.methods import Method, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.former import FormerConfig
-from r2ag.prompting import PromptTemplate
-from r2ag.reader import Reader
+from r2ag.method.calibration import Calibration
+from r2ag.method.former import FormerConfig
+from r2ag.method.prompting import PromptTemplate
 from r2ag.types import RankedList
 from tests.tiny import HIDDEN, some_documents, tiny_encoder_folder, tiny_llm, tiny_tokenizer
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from peft import PeftModel
 
-from r2ag.adapter import Adapter
+from r2ag.adapter.adapter import Adapter
+from r2ag.answering.reader import Reader
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import APPROXIMATIONS, METHODS, Method, create_method, parse_methods
 from r2ag.evaluation.methods.base import Described
@@ -17,8 +18,7 @@ from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
 from r2ag.evaluation.methods.rag import Rag, nearest
 from r2ag.evaluation.ordering import arrange
-from r2ag.former import R2Former
-from r2ag.reader import Reader
+from r2ag.method.former import R2Former
 from r2ag.types import RankedList
 from tests.evaluation.conftest import SIZES, Parts
 from tests.tiny import HIDDEN, tiny_encoder_folder, tiny_llm
@@ -255,7 +255,7 @@ def test_settings_tell_adapters_apart_and_plain_rag_ignores_them(parts: Parts) -
 def test_an_adapter_describes_lists_with_its_own_encoder(
     parts: Parts, saved: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
     folder = saved("r2ag")
     other = FeatureEncoder.from_pretrained(str(tiny_encoder_folder(tmp_path_factory.mktemp("dot"), similarity="dot")))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from r2ag.engines.chat_api import ChatAPI, as_text
-from r2ag.prompting import PromptTemplate
+from r2ag.method.prompting import PromptTemplate
 from r2ag.records.make import ANSWERING, ASKING, Made, QuestionMaker, as_records, make_questions
-from r2ag.records.writer import LocalWriter, RemoteWriter
+from r2ag.records.question_writer import LocalWriter, RemoteWriter
 from r2ag.types import Document
 from tests.api_server import chat_server
 from tests.tiny import tiny_llm, tiny_tokenizer

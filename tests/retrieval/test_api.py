@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2ag import remote
 from r2ag.errors import InputError
+from r2ag.io import http as remote
 from r2ag.retrieval import DenseFinder
 from r2ag.retrieval.api import TEXTS_A_REQUEST, EmbeddingsAPI
 from r2ag.store import Store

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
+from r2ag.answering.follow_ups import NEW_TOKENS, REWRITE, Exchange, FollowUp
 from r2ag.server.service import Service
 from r2ag.types import NOTHING_FOUND, Document
 from tests.server.conftest import QUESTION, Running, running
@@ -49,7 +49,7 @@ def test_an_answer_is_the_librarys(server: Running) -> None:
 
 
 def test_cited_documents_are_annotations(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.answers.cite", lambda text, scored, threshold: (2,))
+    monkeypatch.setattr("r2ag.answering.answers.cite", lambda text, scored, threshold: (2,))
     given = [{"text": "The bridge.", "id": "a"}, {"text": "The town.", "title": "Town", "id": "b"}]
     message = chat(server, extra_body={"documents": given}).choices[0].message
     (annotation,) = message.annotations

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from r2ag.attention import last_token_attention
+from r2ag.answering.attention import last_token_attention
 from r2ag.server.schemas.asking import GivenDocument
 from tests.server.conftest import QUESTION, Running
 

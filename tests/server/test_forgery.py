@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.prompting import Prompt
+from r2ag.method.prompting import Prompt
 from tests.server.conftest import Running, eventually
 from tests.server.test_documents import added
 

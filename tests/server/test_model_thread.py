@@ -15,7 +15,7 @@ def test_whoever_has_a_piece_of_an_answer_is_counted(monkeypatch: pytest.MonkeyP
     pipeline = new_pipeline()
     pipeline.reader.engine.stop_tokens = [-1]
     assessed = pipeline.assess(pipeline.find(QUESTION, some_documents(3)))
-    _, mixed = pipeline.reader.mix([assessed.found.ranked], assessed.assessment, 8, keep=[assessed.keep])
+    _, mixed = pipeline.reader.mix([assessed.retrieved.ranked], assessed.assessment, 8, keep=[assessed.keep])
     thread = ModelThread(Batch(pipeline.reader.model.llm), 1)
     counts = []
     engine = pipeline.reader.engine

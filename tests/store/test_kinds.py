@@ -7,9 +7,9 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
 from r2ag.pipeline import Pipeline
-from r2ag.probe import Probe
 from r2ag.retrieval import BM25Finder
 from r2ag.store import AnyStore, StoredFile, create_store, open_store
 from r2ag.store.locations import _need

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from r2ag.answering.reader import Reader
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 from r2ag.records.vectors import describe_records
 from r2ag.studies.language_loss import LANGUAGE_LOSS, LONGEST_ANSWER
 from r2ag.types import RankedList, Record

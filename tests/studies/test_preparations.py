@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.studies.base import Preparation, Setting
 from r2ag.studies.preparations import NO_GOLD, distractors, gold_at, noised, scored, with_finder_scores
 from r2ag.types import Document, RankedList

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from r2ag.adapter import Adapter
-from r2ag.former import FormerConfig
-from r2ag.prompting import PromptTemplate
+from r2ag.adapter.adapter import Adapter
+from r2ag.method.former import FormerConfig
+from r2ag.method.prompting import PromptTemplate
 from r2ag.records.vectors import describe_records
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from r2ag.adapter import Adapter
-from r2ag.calibration import Calibration
-from r2ag.former import FormerOutput
-from r2ag.training.calibrate import calibrate, without_relevant
+from r2ag.adapter.adapter import Adapter
+from r2ag.method.calibration import Calibration
+from r2ag.method.former import FormerOutput
+from r2ag.training.calibrate import calibrate
 from r2ag.training.lists import DescribedRecord
 from r2ag.types import RankedList
 from tests.tiny import some_documents, tiny_adapter, tiny_llm, tiny_tokenizer
@@ -75,9 +75,9 @@ def test_lists_are_cut_to_what_the_adapter_takes_and_relevant_ones_may_be_all(ad
     assert calibrate(adapter, [long, only], [long, only], "some").slope > 0
 
 
-def test_without_relevant():
+def test_a_list_without_its_relevant_documents():
     ranked = listed([0.9, 0.1, 0.2]).ranked
-    rest = without_relevant(ranked)
+    rest = ranked.without_relevant()
     assert rest.documents == ranked.documents[1:]
     assert np.array_equal(rest.document_vectors, ranked.document_vectors[1:])
-    assert without_relevant(replace(ranked, documents=ranked.documents[:1])) is None
+    assert replace(ranked, documents=ranked.documents[:1]).without_relevant() is None

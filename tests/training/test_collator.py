@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from r2ag.features import list_features
-from r2ag.prompting import PromptBuilder
+from r2ag.method.features import list_features
+from r2ag.method.prompting import PromptBuilder
 from r2ag.training.collator import Collator
 from r2ag.training.lists import TrainingList
 from r2ag.types import FEATURES, Document, RankedList

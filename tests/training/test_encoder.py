@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.training.encoder import EncoderTrainingConfig, _loss, train_encoder
 from tests.tiny import tiny_encoder_folder

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.errors import InputError
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import ListSampler, TrainingList, TrainingLists

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from r2ag.former import R2Former
-from r2ag.model import R2AGModel, matching_loss
-from r2ag.prompting import PromptBuilder
+from r2ag.method.former import R2Former
+from r2ag.method.model import R2AGModel, matching_loss
+from r2ag.method.prompting import PromptBuilder
 from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
 from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
 from tests.training.conftest import SIZES, TEMPLATE, TEMPLATES

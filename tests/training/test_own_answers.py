@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from r2ag.engines.base import Generation
-from r2ag.prompting import Prompt
-from r2ag.reader import Reader, Reading
+from r2ag.answering.reader import Reader, Reading
+from r2ag.engines.generation import Generation
+from r2ag.method.prompting import Prompt
 from r2ag.training.own_answers import OwnAnswers
 from r2ag.types import RankedList
 from tests.tiny import tiny_adapter, tiny_llm, tiny_tokenizer

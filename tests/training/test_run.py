@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from r2ag.adapter import Adapter
-from r2ag.encoder import weights_digest
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.controls import DocumentProjector, RankTokens
+from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
-from r2ag.former import DocumentProjector, R2Former, RankTokens
+from r2ag.method.former import R2Former
 from r2ag.training import trainer as module
 from r2ag.training.run import train
 from r2ag.training.trainer import WEIGHTS

@@ -11,8 +11,8 @@ from r2ag.cli.output import clean
 from r2ag.types import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from r2ag.answers import Question
-    from r2ag.explain import Explanation
+    from r2ag.answering.answers import Retrieved
+    from r2ag.answering.explain import Explanation
     from r2ag.pipeline import Pipeline
     from r2ag.types import Answer
 
@@ -29,11 +29,11 @@ class Asking:
     abstain: bool
     system: str | None
 
-    def find(self, question: str) -> Question:
+    def find(self, question: str) -> Retrieved:
         """See Pipeline.find."""
         return self.pipeline.find(question, k=self.k, where=self.where)
 
-    def answer(self, found: Question, on_text: Callable[[str], None]) -> Answer:
+    def answer(self, found: Retrieved, on_text: Callable[[str], None]) -> Answer:
         """See Pipeline.answer."""
         return self.pipeline.answer(
             found,
@@ -44,20 +44,20 @@ class Asking:
             on_text=on_text,
         )
 
-    def answer_plain(self, found: Question) -> str:
+    def answer_plain(self, found: Retrieved) -> str:
         """See Pipeline.ask_plain."""
         return self.pipeline.ask_plain(found, self.max_new_tokens)
 
-    def explain(self, found: Question, answer: Answer) -> Explanation:
-        """See r2ag.explain.explain."""
-        from r2ag.explain import explain
-        from r2ag.prompting import Turn
+    def explain(self, found: Retrieved, answer: Answer) -> Explanation:
+        """See r2ag.answering.explain.explain."""
+        from r2ag.answering.explain import explain
+        from r2ag.method.prompting import Turn
 
         history = [Turn("system", self.system)] if self.system else []
         return explain(self.pipeline.reader, found.ranked, answer, self.max_new_tokens, history)
 
 
-class Writer:
+class AnswerPrinter:
     """Writes the answer behind a label as it comes."""
 
     def __init__(self, stream: TextIO, label: str = "") -> None:

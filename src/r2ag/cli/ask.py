@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
+from r2ag.cli.answers import AnswerPrinter, Asking, print_citations, print_plain
 from r2ag.cli.documents import print_documents
 from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
 from r2ag.cli.options import (
@@ -29,7 +29,7 @@ from r2ag.cli.search import FinderChoice, FinderName, Reranker, StoreSearch
 from r2ag.cli.settings import is_typed
 from r2ag.cli.source import open_source
 from r2ag.errors import InputError
-from r2ag.fields import answer_fields
+from r2ag.io.as_dict import answer_fields
 
 
 def ask(
@@ -118,7 +118,7 @@ def ask(
 
 
 def _check(question: str | None, as_json: bool) -> None:
-    from r2ag.prompting import check_question
+    from r2ag.method.prompting import check_question
 
     if question is not None:
         check_question(question)
@@ -137,7 +137,7 @@ def _settled(
 
 
 def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, stdout: TextIO) -> None:
-    writer = Writer(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
+    writer = AnswerPrinter(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
     found = asking.find(question)
     answer = asking.answer(found, writer.write)
     writer.end(answer)

@@ -15,8 +15,8 @@ from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
-    from r2ag.calibration import Calibration
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.method.calibration import Calibration
     from r2ag.types import Record
 
 
@@ -44,7 +44,7 @@ def calibrate(
         _check_labels(half, data)
     with libraries_to_stderr() as stdout:
         note("Loading the adapter and its encoder …")
-        from r2ag.adapter import Adapter
+        from r2ag.adapter.adapter import Adapter
 
         loaded = Adapter.from_pretrained(adapter)
         if loaded.config.method != "r2ag":
@@ -87,7 +87,7 @@ def _check_labels(half: Sequence[Record], file: Path) -> None:
 
 
 def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
-    from r2ag.adapted import load_encoder
+    from r2ag.adapter.loading import load_encoder
     from r2ag.records.vectors import describe_records
     from r2ag.training.calibrate import calibrate as fit
     from r2ag.training.lists import DescribedRecord

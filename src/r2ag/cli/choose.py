@@ -65,7 +65,7 @@ def choose(
 
 def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: int) -> list[Record]:
     """At most `limit` of each file, of those that the adapter's own training held back."""
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
     from r2ag.records import read_files, split_records
     from r2ag.records.mixture import sample
 

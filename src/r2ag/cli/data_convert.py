@@ -94,7 +94,7 @@ def write(records: Sequence[Record], output: Path) -> None:
 
 
 def _search(folder: Path, split: str, retriever: str, count: int, seed: int) -> Conversion:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.records.formats import Conversion
     from r2ag.records.formats.beir import read_beir
 

@@ -17,7 +17,7 @@ from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.types import Document
 
 
@@ -58,7 +58,7 @@ def from_logs(
     if docs and (by_id := next((one for one in questions if one.passages), None)):
         raise InputError(f"{log}: the question {by_id.id!r} names passages by their ids, which only a --store has.")
     with libraries_to_stderr() as stdout:
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
 
         note("Loading the encoder …")
         encoder = FeatureEncoder.from_pretrained(retriever)

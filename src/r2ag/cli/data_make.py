@@ -20,9 +20,9 @@ from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from r2ag.corpus import Skipped
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.records.make import Made
-    from r2ag.records.writer import Writer
+    from r2ag.records.question_writer import QuestionWriter
     from r2ag.types import Document, Record
 
 
@@ -65,7 +65,7 @@ def make(
     check_output_file(output)
     paths = [*docs, *(more or [])]
     with libraries_to_stderr() as stdout:
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
 
         note("Loading the models …")
         encoder = FeatureEncoder.from_pretrained(retriever)
@@ -87,7 +87,7 @@ def make(
 def read_passages(paths: Sequence[Path], encoder: FeatureEncoder) -> list[Document]:
     """The passages of all files that can be read, in the encoder's sizes; tells what can't."""
     from r2ag.corpus.chunking import chunk
-    from r2ag.corpus.documents import read_sources
+    from r2ag.corpus.reading import read_sources
 
     skipped: list[Skipped] = []
     files = read_sources(paths, skipped.append)
@@ -107,8 +107,8 @@ def with_distractors(
     return [replace(record, documents=by_hash(record.documents, seed)) for record in mined]
 
 
-def _writer(llm: str, endpoint: str | None) -> Writer:
-    from r2ag.records.writer import LocalWriter, RemoteWriter
+def _writer(llm: str, endpoint: str | None) -> QuestionWriter:
+    from r2ag.records.question_writer import LocalWriter, RemoteWriter
 
     if endpoint is not None:
         from r2ag.engines.chat_api import ChatAPI
@@ -120,7 +120,7 @@ def _writer(llm: str, endpoint: str | None) -> Writer:
 
 
 def _made(
-    passages: Sequence[Document], writer: Writer, output: Path, limit: int | None, seed: int
+    passages: Sequence[Document], writer: QuestionWriter, output: Path, limit: int | None, seed: int
 ) -> tuple[list[Made], list[Record]]:
     from r2ag.cli.progress import QuestionProgress
     from r2ag.records.make import QuestionMaker, as_records, make_questions

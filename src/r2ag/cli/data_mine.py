@@ -17,7 +17,7 @@ from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.types import Document, Record
 
 
@@ -65,7 +65,7 @@ def mine(
         asked = [record for record in records if any(document.relevant for document in record.documents)]
         if not asked:
             raise InputError(f"{source}: none of its {len(records)} questions has a relevant passage; mark them.")
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
 
         encoder = FeatureEncoder.from_pretrained(retriever)
         passages = _pool([*(pool or []), *(more or [])], records, encoder)

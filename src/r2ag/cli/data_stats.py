@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from r2ag.cli.data_options import DataFormat
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
 
 def stats(
@@ -46,7 +46,7 @@ def stats(
     if retriever is not None:
         need_ranking()
     with libraries_to_stderr() as stdout:
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
         from r2ag.models import load_tokenizer
 
         tokenizer = load_tokenizer(llm)

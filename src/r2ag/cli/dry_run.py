@@ -15,7 +15,7 @@ from r2ag.records.split import split_records
 from r2ag.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
     from r2ag.cli.training_start import Start
     from r2ag.types import Record
 

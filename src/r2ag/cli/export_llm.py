@@ -24,8 +24,8 @@ def export_llm(
     and r2ag serve take it as --llm.
     """
     with libraries_to_stderr() as stdout:
-        from r2ag.adapted import load_adapted
-        from r2ag.adapter import Adapter
+        from r2ag.adapter.adapter import Adapter
+        from r2ag.adapter.loading import load_adapted
         from r2ag.models.merged import NOTE, save_merged
 
         folder = check_output(output, NOTE)

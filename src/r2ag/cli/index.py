@@ -17,7 +17,7 @@ from r2ag.cli.skipped import tell_skipped
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.encoder import TextEncoder
+    from r2ag.encoder.encoder import TextEncoder
     from r2ag.store.conditions import Value
 
 
@@ -91,8 +91,8 @@ def _on(devices: str | None, encoder: TextEncoder) -> Iterator[TextEncoder]:
     if devices is None:
         yield encoder
         return
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.encoder_pool import EncoderPool
+    from r2ag.encoder.encoder import FeatureEncoder
+    from r2ag.encoder.pool import EncoderPool
 
     if not isinstance(encoder, FeatureEncoder):
         raise InputError("--devices are for an encoder that runs here; leave it out with --embeddings-url.")
@@ -116,11 +116,11 @@ def open_encoder(
         return EmbeddingsAPI(embeddings_url, encoder)
     note("Loading the encoder …")
     if encoder is not None:
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
 
         return FeatureEncoder.from_pretrained(encoder)
-    from r2ag.adapted import PRETRAINED, load_encoder
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.adapter.loading import PRETRAINED, load_encoder
 
     return load_encoder(Adapter.from_pretrained(adapter or PRETRAINED), retriever)
 

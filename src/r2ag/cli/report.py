@@ -51,7 +51,7 @@ def report(
     with libraries_to_stderr() as stdout:
         from r2ag.evaluation.page import read_results, render
         from r2ag.evaluation.page.study import is_study, read_study, render_study
-        from r2ag.files import write_whole
+        from r2ag.io.atomic import write_whole
 
         name = title or folder.resolve().name
         results: Results | StudyResults

@@ -11,7 +11,7 @@ import typer
 from r2ag.cli.index import open_encoder
 
 if TYPE_CHECKING:
-    from r2ag.encoder import TextEncoder
+    from r2ag.encoder.encoder import TextEncoder
     from r2ag.retrieval import Finder
     from r2ag.store import AnyStore
 

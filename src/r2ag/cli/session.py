@@ -9,14 +9,14 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from r2ag.cli.answers import Asking, Writer, print_citations, print_plain
+from r2ag.cli.answers import AnswerPrinter, Asking, print_citations, print_plain
 from r2ag.cli.documents import print_documents, short_sources
 from r2ag.cli.output import clean, console, note, print_facts
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.answers import Question
-    from r2ag.conversation import Exchange
+    from r2ag.answering.answers import Retrieved
+    from r2ag.answering.follow_ups import Exchange
     from r2ag.types import Answer
 
 PROMPT = "> "
@@ -35,7 +35,7 @@ COMMANDS = (
 class Given:
     """An answer, and what was found for its question."""
 
-    found: Question
+    found: Retrieved
     answer: Answer
 
 
@@ -103,15 +103,15 @@ class Session:
                 raise InputError(f"There is no command {line}; /help lists those there are.")
 
     def _ask(self, question: str) -> None:
-        from r2ag.conversation import Exchange
-        from r2ag.prompting import check_question
+        from r2ag.answering.follow_ups import Exchange
+        from r2ag.method.prompting import check_question
 
         check_question(question)
         understood = self._asking.pipeline.stand_alone(question, self._history)
         if understood != question:
             print(f"Understood as: {clean(understood)}", file=self._stream, flush=True)
         found = self._asking.find(understood)
-        writer = Writer(self._stream, "R²AG:      " if self._compare else "")
+        writer = AnswerPrinter(self._stream, "R²AG:      " if self._compare else "")
         answer = self._asking.answer(found, writer.write)
         writer.end(answer)
         if self._compare:

@@ -17,7 +17,8 @@ from r2ag.errors import InputError
 from r2ag.studies import STUDIES, Description, load
 
 if TYPE_CHECKING:
-    from r2ag.studies.base import Options, Plan, Step, Study
+    from r2ag.studies.base import Options, Plan, Step
+    from r2ag.studies.study import Study
     from r2ag.types import Record
 
 # As r2ag.studies.base has them; importing that would load numpy for every --help.

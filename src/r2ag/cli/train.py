@@ -31,7 +31,7 @@ from r2ag.training.config import TrainingConfig
 from r2ag.types import FEATURES
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
     from r2ag.types import Record
 
 DEFAULT = TrainingConfig()
@@ -252,8 +252,8 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
 def _check_settings(records: Sequence[Record], start: Start, config: TrainingConfig) -> None:
     """Settings that don't go together; a prompt that can't be built would end the run in its midst, so the longest list
     is tried with the longest question."""
-    from r2ag.model import context_window
-    from r2ag.prompting import PromptBuilder
+    from r2ag.method.model import context_window
+    from r2ag.method.prompting import PromptBuilder
     from r2ag.types import Document
 
     parts, former = start.parts, start.former

@@ -19,7 +19,7 @@ from r2ag.models.wheels import DEFAULT_RETRIEVER
 from r2ag.training.encoder import EncoderTrainingConfig
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.types import Record
 
 DEFAULT = EncoderTrainingConfig()
@@ -71,7 +71,7 @@ def train_encoder(
     _check_pairs(records, held_back, config)
     with libraries_to_stderr() as stdout:
         note("Loading the encoder …")
-        from r2ag.encoder import FeatureEncoder
+        from r2ag.encoder.encoder import FeatureEncoder
         from r2ag.training.encoder import train_encoder as run
 
         encoder = FeatureEncoder.from_pretrained(retriever)
@@ -93,7 +93,7 @@ def train_encoder(
 
 def ranking(encoder: FeatureEncoder, records: Sequence[Record]) -> Ranking:
     """Measures the encoder on records that have a relevant document."""
-    from r2ag.encoder import rank_by_similarity
+    from r2ag.encoder.encoder import rank_by_similarity
     from r2ag.evaluation.ranking import score_rankings
     from r2ag.records.vectors import describe_records
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
 
 
 def training_facts(adapter: Adapter, work: Path) -> list[tuple[str, object]]:

@@ -14,9 +14,9 @@ from r2ag.types import VECTOR
 if TYPE_CHECKING:
     import typer
 
-    from r2ag.adapter import Adapter
-    from r2ag.former import FormerConfig
-    from r2ag.prompting import PromptTemplate
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.method.former import FormerConfig
+    from r2ag.method.prompting import PromptTemplate
     from r2ag.training.run import Parts
 
 ADAPTERS_OWN = (
@@ -48,11 +48,11 @@ def start_anew(llm: str, retriever: str, encoder_lora: Path | None, config: Trai
     Raises:
         InputError: one of the models can't be had, or there is no such prompt.
     """
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.former import FormerConfig
-    from r2ag.model import embedding_table
+    from r2ag.encoder.encoder import FeatureEncoder
+    from r2ag.method.former import FormerConfig
+    from r2ag.method.model import embedding_table
+    from r2ag.method.templates import plain_template
     from r2ag.models import load_llm
-    from r2ag.templates import plain_template
     from r2ag.training.run import Parts
 
     plain = plain_template(config.prompt)
@@ -65,7 +65,7 @@ def start_anew(llm: str, retriever: str, encoder_lora: Path | None, config: Trai
 
 
 def _template(plain: PromptTemplate, config: TrainingConfig) -> PromptTemplate:
-    from r2ag.templates import with_slots, with_slots_alone
+    from r2ag.method.templates import with_slots, with_slots_alone
 
     if config.method == "raft":
         return plain
@@ -78,8 +78,8 @@ def learn_on(name: str, context: typer.Context, config: TrainingConfig) -> tuple
     Raises:
         InputError: it can't be had, or an option names what is the adapter's own.
     """
-    from r2ag.adapted import load_encoder
-    from r2ag.adapter import Adapter
+    from r2ag.adapter.adapter import Adapter
+    from r2ag.adapter.loading import load_encoder
     from r2ag.models import load_llm
     from r2ag.training.run import Parts
 

@@ -9,7 +9,7 @@ from r2ag.cli.documents import one_line, probability_bar
 from r2ag.cli.output import console
 
 if TYPE_CHECKING:
-    from r2ag.explain import Explanation
+    from r2ag.answering.explain import Explanation
     from r2ag.types import Answer, ScoredDocument
 
 WIDTH_WITH_FEATURES = 72

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from r2ag.engines.generation import Generation
     from r2ag.engines.writing import Writing
-    from r2ag.model import MixedEmbeddings
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One answer: its text, how many tokens, and how long reading the prompt and writing took (milliseconds).
-
-    `is_whole` is False where the limit of new tokens cut it off.
-    """
-
-    text: str
-    completion_tokens: int
-    prefill_ms: float
-    decode_ms: float
-    is_whole: bool = True
+    from r2ag.method.embeddings import MixedEmbeddings
 
 
 class Engine(Protocol):
@@ -59,7 +45,7 @@ class Engine(Protocol):
         ...
 
 
-class Writer(Protocol):
+class AnswerWriter(Protocol):
     """Answers that are written side by side."""
 
     @property

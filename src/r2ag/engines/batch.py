@@ -22,8 +22,8 @@ from transformers.cache_utils import DynamicLayer
 
 from r2ag.engines.writing import Writing
 from r2ag.errors import InputError
-from r2ag.model import MixedEmbeddings
-from r2ag.openings import Openings, unknown_layers
+from r2ag.method.embeddings import MixedEmbeddings
+from r2ag.method.prefix_cache import Openings, unknown_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import httpx
 
 from r2ag.errors import InputError
-from r2ag.prompting import PromptTemplate
-from r2ag.remote import FIRST_PAUSE_SECONDS, Endpoint
+from r2ag.io.http import FIRST_PAUSE_SECONDS, Endpoint
+from r2ag.method.prompting import PromptTemplate
 from r2ag.types import Document
 
 # Long answers of large models take their time.

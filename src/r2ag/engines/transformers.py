@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
-from r2ag.engines.base import Generation
 from r2ag.engines.batch import Batch
+from r2ag.engines.generation import Generation
 from r2ag.engines.writing import Sampling, Writing
-from r2ag.model import MixedEmbeddings
-from r2ag.openings import Openings, unknown_layers
+from r2ag.method.embeddings import MixedEmbeddings
+from r2ag.method.prefix_cache import Openings, unknown_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

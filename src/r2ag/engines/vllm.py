@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import torch
 
-from r2ag.engines.base import Generation
+from r2ag.engines.generation import Generation
 from r2ag.engines.writing import LEAST_TEMPERATURE, Sampling, Writing
 from r2ag.errors import EngineError
-from r2ag.model import MixedEmbeddings
-from r2ag.remote import address, key_header, reason, refusal
+from r2ag.io.http import address, key_header, reason, refusal
+from r2ag.method.embeddings import MixedEmbeddings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -38,7 +38,7 @@ LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepal
 
 
 class VLLMEngine:
-    """An LLM that a vLLM server runs with --enable-prompt-embeds; both an Engine and a Writer.
+    """An LLM that a vLLM server runs with --enable-prompt-embeds; both an Engine and an AnswerWriter.
 
     Args:
         url: ends where "/completions" follows, as in http://127.0.0.1:8001/v1. OPENAI_API_KEY is sent where it is set.
@@ -78,7 +78,7 @@ class VLLMEngine:
         return self._soon(check())
 
     def write(self, mixed: MixedEmbeddings, row: Writing) -> Future[Generation]:
-        """See Writer."""
+        """See AnswerWriter."""
         return self._soon(self._write(mixed, row))
 
     def generate(

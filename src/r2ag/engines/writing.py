@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
-from r2ag.engines.base import Generation
+from r2ag.engines.generation import Generation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

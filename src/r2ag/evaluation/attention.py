@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from r2ag.attention import last_token_attention
-from r2ag.reader import Reader
+from r2ag.answering.attention import last_token_attention
+from r2ag.answering.reader import Reader
 from r2ag.types import RankedList
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """One prompt's attention, as r2ag.attention.Attention has it, with the record that it is of."""
+    """One prompt's attention, as r2ag.answering.attention.Attention has it, with the record that it is of."""
 
     record_id: str
     question: str

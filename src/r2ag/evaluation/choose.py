@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from r2ag.adapter import AdapterConfig
+from r2ag.adapter.config import AdapterConfig
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import create_method, parse_methods
 from r2ag.evaluation.methods.base import Method, Spec
@@ -21,12 +21,12 @@ from r2ag.evaluation.methods.rag import plain_rag
 from r2ag.evaluation.metrics import acc, f1
 from r2ag.evaluation.ordering import Order
 from r2ag.evaluation.run import Progress, evaluate
-from r2ag.templates import PLAIN_FAMILIES
+from r2ag.method.templates import PLAIN_FAMILIES
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.reader import Reader
+    from r2ag.answering.reader import Reader
+    from r2ag.encoder.encoder import FeatureEncoder
 
 TOP_NS = (1, 2, 3, 4, 5)
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)

@@ -11,7 +11,7 @@ from r2ag.types import Document, Record
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
     from r2ag.records.formats.beir import OpenRetrieval
 
 SEARCHED = 100  # documents of a corpus that a ranking is measured on
@@ -65,7 +65,7 @@ def _tokens(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -
 
 
 def _ranked(records: Sequence[Record], encoder: FeatureEncoder) -> dict[str, Any]:
-    from r2ag.encoder import rank_by_similarity
+    from r2ag.encoder.encoder import rank_by_similarity
     from r2ag.evaluation.ranking import ranking_figures
     from r2ag.records.vectors import describe_records
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.errors import InputError
 from r2ag.types import RankedList
 

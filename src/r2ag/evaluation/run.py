@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
 from r2ag.evaluation.ordering import Order, arrange
+from r2ag.evaluation.outcome import Evaluation
 from r2ag.evaluation.predictions import PredictionFile, digest_of
 from r2ag.evaluation.stored import write_stored
-from r2ag.files import write_whole
+from r2ag.io.atomic import write_whole
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.reader import Reader
+    from r2ag.answering.reader import Reader
+    from r2ag.encoder.encoder import FeatureEncoder
 
 Progress = Callable[[str, int, int], None]
 """Called with a method's name, the records that it has answered, and how many there are."""
 
 ASSESSED_AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was read and answered: `predictions[method][i]` is the answer to `records[i]` from `lists[i]`.
-
-    `probabilities[i][j]` is how probably document j of list i is relevant, where the adapter has a head that says so.
-    """
-
-    records: tuple[Record, ...]
-    lists: tuple[RankedList, ...]
-    predictions: Mapping[str, tuple[Prediction, ...]]
-    probabilities: tuple[tuple[float, ...], ...] | None = None
-    k: int | None = None
-    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Method, Prediction
 from r2ag.evaluation.predictions import PredictionFile, digest_of
-from r2ag.files import write_whole
+from r2ag.io.atomic import write_whole
 from r2ag.records.files import json_lines
 
 if TYPE_CHECKING:
-    from r2ag.evaluation.run import Evaluation
-    from r2ag.reader import Reader
+    from r2ag.answering.reader import Reader
+    from r2ag.evaluation.outcome import Evaluation
 
 FILE = "records.jsonl"
 
@@ -112,7 +112,7 @@ def _record(fields: Mapping[str, Any], predictions: Mapping[str, Mapping[str, Pr
 
 def _features(evaluation: Evaluation, reader: Reader) -> list[list[dict[str, float]]]:
     """Of each document of each list, by name; those that are not known are left out."""
-    from r2ag.features import list_features
+    from r2ag.method.features import list_features
 
     config = reader.adapter.config
     described = []

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.evaluation.intervals import Interval
 from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
-from r2ag.training.calibrate import without_relevant
 from r2ag.types import RankedList
 
 RESAMPLES = 2000
@@ -40,7 +39,7 @@ def three_lists(lists: Sequence[RankedList], sources: Sequence[object], seed: in
         # The three NQ sets have the same questions.
         others = [i for i in others if lists[i].question != ranked.question]
         other = lists[generator.choice(others)] if others else None
-        removed = without_relevant(ranked)
+        removed = ranked.without_relevant()
         if other is None or removed is None or not any(document.relevant for document in ranked.documents):
             made.append(None)
             continue

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from r2ag.answers import Question
-from r2ag.conversation import Exchange, exchanges_of
+from r2ag.answering.answers import Retrieved
+from r2ag.answering.follow_ups import Exchange, exchanges_of
 from r2ag.errors import InputError
-from r2ag.integrations.documents import check_count
+from r2ag.integrations.conversion import check_count
+from r2ag.method.prompting import check_question
 from r2ag.pipeline import Pipeline
-from r2ag.prompting import check_question
 from r2ag.types import NOTHING_FOUND, Answer, Document, RankedList
 
 
@@ -70,13 +70,13 @@ class Asking:
             on_text(NOTHING_FOUND)
         return answer
 
-    def _find(self, chat: Chat, documents: Sequence[Document] | None) -> Question:
+    def _find(self, chat: Chat, documents: Sequence[Document] | None) -> Retrieved:
         check_question(chat.question)
         question = self.pipeline.stand_alone(chat.question, chat.history)
         if documents is not None and not documents:
             dimension = self.pipeline.encoder.dimension
             vectors = np.zeros((0, dimension), dtype=np.float32)
-            return Question(RankedList(question, (), np.zeros(dimension, dtype=np.float32), vectors), 0.0)
+            return Retrieved(RankedList(question, (), np.zeros(dimension, dtype=np.float32), vectors), 0.0)
         if documents is not None and self.k is None:
             check_count(self.pipeline, documents)
         return self.pipeline.find(question, documents, k=self.k)

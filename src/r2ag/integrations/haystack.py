@@ -20,9 +20,9 @@ from haystack.dataclasses import ChatMessage, StreamingChunk
 from haystack.utils import deserialize_callable, serialize_callable
 
 from r2ag.errors import InputError
-from r2ag.fields import answer_fields, relevance_fields
 from r2ag.integrations.asking import Asking, Chat, text_of
-from r2ag.integrations.documents import document_of, most_relevant, score
+from r2ag.integrations.conversion import document_of, most_relevant, score
+from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document
 

@@ -25,11 +25,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
-from r2ag import streaming
+from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.fields import answer_fields, relevance_fields
 from r2ag.integrations.asking import Asking, Chat, refuse, text_of
-from r2ag.integrations.documents import document_of, metadata_of, most_relevant, score
+from r2ag.integrations.conversion import document_of, metadata_of, most_relevant, score
+from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document, ScoredDocument
 

@@ -14,11 +14,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from r2ag import __version__, streaming
+from r2ag import __version__
+from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.fields import answer_fields, document_fields
 from r2ag.integrations.asking import Asking, Chat, text_of
-from r2ag.integrations.documents import most_relevant, score
+from r2ag.integrations.conversion import most_relevant, score
+from r2ag.io.as_dict import answer_fields, document_fields
 from r2ag.pipeline import DEFAULT_K, DEFAULT_NEW_TOKENS, Pipeline
 
 INSTRUCTIONS = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from r2ag.models.attention import use
+from r2ag.models.prefix_attention import use
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

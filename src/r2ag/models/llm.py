@@ -42,8 +42,8 @@ def load_llm(
     with loading("LLM", name, source):
         from transformers import AutoConfig
 
-        from r2ag.models.attention import attend_behind
         from r2ag.models.cpu import make_fast_on_cpu
+        from r2ag.models.prefix_attention import attend_behind
 
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         refuse_unsuitable(config, name)

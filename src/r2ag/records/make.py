@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from r2ag.prompting import PromptTemplate
+from r2ag.method.prompting import PromptTemplate
+from r2ag.method.templates import plain_template
 from r2ag.records.mine import stands_in
-from r2ag.records.writer import Writer
-from r2ag.templates import plain_template
+from r2ag.records.question_writer import QuestionWriter
 from r2ag.types import Document, Record
 
 _EXAMPLES = """Text: Filter coffee
@@ -67,7 +67,7 @@ class Made:
 class QuestionMaker:
     """Asks a writer for a question and checks it with two more prompts."""
 
-    writer: Writer
+    writer: QuestionWriter
 
     def make(self, passage: Document) -> Made:
         """The passage's question."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.types import Document, Record
 

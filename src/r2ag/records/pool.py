@@ -12,7 +12,7 @@ from r2ag.records.formats.row import Row
 from r2ag.types import Document
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
 _JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 

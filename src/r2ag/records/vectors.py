@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.types import Document, RankedList, Record
 
 

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 
 from r2ag.errors import InputError
-from r2ag.remote import FIRST_PAUSE_SECONDS, TIMEOUT, Endpoint
+from r2ag.io.http import FIRST_PAUSE_SECONDS, TIMEOUT, Endpoint
 from r2ag.types import Document
 
 TEXTS_A_REQUEST = 64

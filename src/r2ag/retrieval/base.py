@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from r2ag.probe import Probe
+from r2ag.encoder.probe import Probe
 from r2ag.types import Document
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.retrieval.base import Found
 from r2ag.store.base import AnySnapshot, AnyStore, Hit

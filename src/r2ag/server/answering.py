@@ -11,16 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from r2ag.answers import Assessed, Question
-from r2ag.attention import Attention, last_token_attention
-from r2ag.conversation import NEW_TOKENS, REWRITE, Exchange, FollowUp
-from r2ag.engines.base import Generation, Writer
+from r2ag.answering.answers import Retrieved, Selection
+from r2ag.answering.attention import Attention, last_token_attention
+from r2ag.answering.follow_ups import NEW_TOKENS, REWRITE, Exchange, FollowUp
+from r2ag.answering.reader import Assessment, Reading
+from r2ag.engines.base import AnswerWriter
+from r2ag.engines.generation import Generation
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import EngineError, InputError
-from r2ag.model import MixedEmbeddings
+from r2ag.method.embeddings import MixedEmbeddings
+from r2ag.method.prompting import Prompt, PromptTemplate, Turn, check_question
+from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
-from r2ag.prompting import Prompt, PromptTemplate, Turn, check_question
-from r2ag.reader import Assessment, Reading
 from r2ag.retrieval import Found
 from r2ag.server.errors import ApiError, engine_error
 from r2ag.server.log import current_request
@@ -28,7 +30,6 @@ from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.places import Places
 from r2ag.server.searching import Searching
-from r2ag.templates import plain_template
 from r2ag.types import NOTHING_FOUND, Answer, Document
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ _Searched = tuple[Found, float]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnswerRequest:
     """A question as a client asks it; `documents` are its own, None asks the server's.
 
     is_plain: by plain RAG, which reads all documents, is told nothing of them and never abstains.
@@ -55,7 +56,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ServedAnswer:
     """An answer as a client gets it; `text` is the sentence that says so where it abstains."""
 
     answer: Answer
@@ -69,7 +70,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Attended:
+class ServedAttention:
     """What an answer's first token was chosen by.
 
     ranks: of the documents that were read, in their order; attention: to them, None where the LLM was not asked.
@@ -83,7 +84,7 @@ class Attended:
 class _Prepared:
     """What the LLM is to read; nothing where it is not asked."""
 
-    assessed: Assessed
+    selection: Selection
     template: PromptTemplate
     prompt: Prompt | None = None
     mixed: MixedEmbeddings | None = None
@@ -102,7 +103,7 @@ class Answering:
         self,
         pipeline: Pipeline,
         thread: ModelThread,
-        writer: Writer,
+        writer: AnswerWriter,
         searching: Searching | None,
         places: Places,
         metrics: Metrics,
@@ -116,7 +117,7 @@ class Answering:
         self._metrics = metrics
         self._deadline_s = deadline_s
 
-    async def answer(self, asked: Asked, on_text: Callable[[str], None] = lambda piece: None) -> Answered:
+    async def answer(self, asked: AnswerRequest, on_text: Callable[[str], None] = lambda piece: None) -> ServedAnswer:
         """The answer. Cancelling gives it up and frees its place.
 
         Args:
@@ -131,7 +132,7 @@ class Answering:
             async with asyncio.timeout(self._deadline_s):
                 return await self._answer(asked, on_text)
 
-    async def stream(self, asked: Asked) -> AsyncGenerator[str | Answered]:
+    async def stream(self, asked: AnswerRequest) -> AsyncGenerator[str | ServedAnswer]:
         """Pieces of text as they are written, then the whole; raises what `answer` raises. Closing gives it up."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         task = asyncio.create_task(self.answer(asked, pieces.put_nowait))
@@ -143,7 +144,7 @@ class Answering:
         finally:
             task.cancel()
 
-    async def attend(self, asked: Asked) -> Attended:
+    async def attend(self, asked: AnswerRequest) -> ServedAttention:
         """Where the LLM looks as it begins its answer; it costs reading the prompt, and raises what `answer` raises.
 
         With an engine elsewhere that can't be known, and is refused.
@@ -159,7 +160,7 @@ class Answering:
                 searched = await self._search(asked.question, asked)
                 return await asyncio.wrap_future(self._thread.run(lambda: self._attend(asked, searched)))
 
-    async def _answer(self, asked: Asked, on_text: Callable[[str], None]) -> Answered:
+    async def _answer(self, asked: AnswerRequest, on_text: Callable[[str], None]) -> ServedAnswer:
         started = time.perf_counter()
         check_question(asked.question)
         self._pipeline.check_k(asked.k)
@@ -168,8 +169,8 @@ class Answering:
         prepared = await asyncio.wrap_future(self._thread.run(lambda: self._prepare(question, asked, searched)))
         if prepared.prompt is None or prepared.mixed is None:
             on_text(NOTHING_FOUND)
-            answer = _with_usage(self._pipeline.finish(prepared.assessed, None), spent)
-            return self._noted(Answered(answer, NOTHING_FOUND, True))
+            answer = _with_usage(self._pipeline.finish(prepared.selection, None), spent)
+            return self._noted(ServedAnswer(answer, NOTHING_FOUND, True))
         loop = asyncio.get_running_loop()
         is_first = True
 
@@ -192,10 +193,10 @@ class Answering:
             post,
         )
         generation = await self._write(prepared.mixed, row)
-        answer = _with_usage(self._pipeline.finish(prepared.assessed, Reading(generation, prepared.prompt)), spent)
-        return self._noted(Answered(answer, answer.text, generation.is_whole))
+        answer = _with_usage(self._pipeline.finish(prepared.selection, Reading(generation, prepared.prompt)), spent)
+        return self._noted(ServedAnswer(answer, answer.text, generation.is_whole))
 
-    async def _stand_alone(self, asked: Asked) -> tuple[str, Counter[str]]:
+    async def _stand_alone(self, asked: AnswerRequest) -> tuple[str, Counter[str]]:
         """The question as `conversation.stand_alone` makes it, written beside other answers; and the tokens it took."""
         follow_up = FollowUp.of(asked.question, asked.history)
         if follow_up is None:
@@ -222,14 +223,14 @@ class Answering:
             logger.error("The engine failed.", extra={"fields": {"reason": str(error)}})
             raise engine_error(error) from None
 
-    async def _search(self, question: str, asked: Asked) -> _Searched | None:
+    async def _search(self, question: str, asked: AnswerRequest) -> _Searched | None:
         """What the finder finds; None where there is none to ask."""
         if self._searching is None or asked.documents is not None:
             return None
         with _for_the_log_alone():
             return await self._searching.find(question, self._pipeline.check_k(asked.k), asked.where)
 
-    def _prepare(self, question: str, asked: Asked, searched: _Searched | None) -> _Prepared:
+    def _prepare(self, question: str, asked: AnswerRequest, searched: _Searched | None) -> _Prepared:
         """Describes, assesses and builds the prompt; on the models' thread."""
         if asked.documents is not None:
             found = self._pipeline.find(question, asked.documents, k=asked.k)
@@ -238,43 +239,45 @@ class Answering:
                 found = self._found(question, asked, searched)
         return self._prepare_plain(found, asked) if asked.is_plain else self._prepare_r2ag(found, asked)
 
-    def _found(self, question: str, asked: Asked, searched: _Searched | None) -> Question:
+    def _found(self, question: str, asked: AnswerRequest, searched: _Searched | None) -> Retrieved:
         if searched is None:
             return self._pipeline.find(question, k=asked.k)
         return self._pipeline.describe(question, *searched)
 
-    def _prepare_r2ag(self, found: Question, asked: Asked) -> _Prepared:
-        assessed = self._pipeline.assess(found, abstain=asked.abstain, prune=asked.prune)
-        return self._mixed(assessed, assessed.assessment, self._pipeline.reader.builder.template, asked)
+    def _prepare_r2ag(self, found: Retrieved, asked: AnswerRequest) -> _Prepared:
+        selection = self._pipeline.assess(found, abstain=asked.abstain, prune=asked.prune)
+        return self._mixed(selection, selection.assessment, self._pipeline.reader.builder.template, asked)
 
-    def _prepare_plain(self, found: Question, asked: Asked) -> _Prepared:
-        """The documents are assessed all the same, for the answer says what is known of them."""
-        assessed = self._pipeline.assess(found, abstain=False, prune=False)
-        return self._mixed(assessed, None, plain_template(self._pipeline.reader.adapter.config.plain_prompt), asked)
+    def _prepare_plain(self, found: Retrieved, asked: AnswerRequest) -> _Prepared:
+        """The documents are selection all the same, for the answer says what is known of them."""
+        selection = self._pipeline.assess(found, abstain=False, prune=False)
+        return self._mixed(selection, None, plain_template(self._pipeline.reader.adapter.config.plain_prompt), asked)
 
-    def _mixed(self, assessed: Assessed, told: Assessment | None, template: PromptTemplate, asked: Asked) -> _Prepared:
+    def _mixed(
+        self, selection: Selection, told: Assessment | None, template: PromptTemplate, asked: AnswerRequest
+    ) -> _Prepared:
         """The prompt over what is worth reading; `told` is what the LLM learns of it besides the text."""
-        if not assessed.keep:
-            return _Prepared(assessed, template)
+        if not selection.keep:
+            return _Prepared(selection, template)
         turns = [Turn("system", asked.system)] if asked.system else []
         (prompt,), mixed = self._pipeline.reader.mix(
-            [assessed.found.ranked],
+            [selection.retrieved.ranked],
             told,
             asked.sampling.max_new_tokens,
-            keep=[assessed.keep],
+            keep=[selection.keep],
             template=template,
             history=turns,
         )
-        return _Prepared(assessed, template, prompt, mixed)
+        return _Prepared(selection, template, prompt, mixed)
 
-    def _attend(self, asked: Asked, searched: _Searched | None) -> Attended:
+    def _attend(self, asked: AnswerRequest, searched: _Searched | None) -> ServedAttention:
         prepared = self._prepare(asked.question, asked, searched)
         if prepared.prompt is None or prepared.mixed is None:
-            return Attended((), None)
+            return ServedAttention((), None)
         attention = last_token_attention(self._pipeline.reader.model.llm, prepared.prompt, prepared.mixed)
-        return Attended(tuple(index + 1 for index in prepared.assessed.keep), attention)
+        return ServedAttention(tuple(index + 1 for index in prepared.selection.keep), attention)
 
-    def _noted(self, answered: Answered) -> Answered:
+    def _noted(self, answered: ServedAnswer) -> ServedAnswer:
         answer = answered.answer
         for kind, count in answer.usage.items():
             self._metrics.tokens.labels(kind.removesuffix("_tokens")).inc(count)
@@ -282,6 +285,12 @@ class Answering:
         timings = {name: round(ms, 1) for name, ms in answer.timings_ms.items()}
         current_request().fields |= {**answer.usage, "abstained": answer.abstained, "timings_ms": timings}
         return answered
+
+
+def log_texts(wanted: bool, answered: ServedAnswer) -> None:
+    """Adds question and answer to the request's line, where that is wanted."""
+    if wanted:
+        current_request().fields |= {"question": answered.answer.question, "answer": answered.text}
 
 
 @contextmanager

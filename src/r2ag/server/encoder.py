@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.server.model_thread import ModelThread
 from r2ag.types import Document
 

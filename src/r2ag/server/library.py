@@ -21,9 +21,9 @@ from typing import Literal
 import typer
 
 from r2ag.corpus.formats import why_not_read
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
-from r2ag.files import write_whole
+from r2ag.io.atomic import write_whole
 from r2ag.server.errors import ApiError
 from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
 from r2ag.store.writer import storable

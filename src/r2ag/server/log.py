@@ -9,16 +9,13 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from r2ag.server.metrics import Metrics
-
-if TYPE_CHECKING:
-    from r2ag.server.answering import Answered
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +34,6 @@ _current: ContextVar[RequestFacts] = ContextVar("request")
 def current_request() -> RequestFacts:
     """The request that this task answers."""
     return _current.get()
-
-
-def log_texts(wanted: bool, answered: Answered) -> None:
-    """Adds question and answer to the request's line, where that is wanted."""
-    if wanted:
-        current_request().fields |= {"question": answered.answer.question, "answer": answered.text}
 
 
 class JsonFormatter(logging.Formatter):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
-from r2ag.engines.base import Generation
 from r2ag.engines.batch import Batch
+from r2ag.engines.generation import Generation
 from r2ag.engines.writing import Writing
-from r2ag.model import MixedEmbeddings
+from r2ag.method.embeddings import MixedEmbeddings
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class ModelThread:
         return job.future
 
     def write(self, mixed: MixedEmbeddings, row: Writing) -> Future[Generation]:
-        """See r2ag.engines.base.Writer."""
+        """See r2ag.engines.base.AnswerWriter."""
         wanted = _Wanted(mixed, row, Future())
         with self._changed:
             self._waiting.append(wanted)

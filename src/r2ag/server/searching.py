@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder, TextEncoder
+from r2ag.encoder.encoder import FeatureEncoder, TextEncoder
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, StoreFinder
 from r2ag.retrieval.rerank import RerankedFinder, relevance_scores
 from r2ag.server.encoder import QueuedEncoder, slices

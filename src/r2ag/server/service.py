@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from r2ag.encoder import TextEncoder
-from r2ag.engines.base import Writer
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.engines.base import AnswerWriter
 from r2ag.engines.batch import Batch
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
 from r2ag.pipeline import Pipeline
-from r2ag.server.answering import Answering, Asked
+from r2ag.server.answering import Answering, AnswerRequest
 from r2ag.server.errors import ApiError
 from r2ag.server.library import Library, document_id, uploads_folder
 from r2ag.server.limits import Limits
@@ -81,7 +81,7 @@ class Service:
             is_empty = library.is_empty if library is not None else lambda: False
             searching = Searching(pipeline.finder, is_empty, thread, limits.batch)
         metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
-        writer: Writer = elsewhere or thread
+        writer: AnswerWriter = elsewhere or thread
         metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: writer.writing)
         answering = Answering(pipeline, thread, writer, searching, places, metrics, limits.deadline_s)
         return cls(pipeline, thread, places, answering, searching, library, limits, metrics, log_text, elsewhere)
@@ -100,7 +100,7 @@ class Service:
             self.searching.close()
         self.thread.close()
 
-    def asked(self, request: Selection, question: str, sampling: Sampling) -> Asked:
+    def asked(self, request: Selection, question: str, sampling: Sampling) -> AnswerRequest:
         """A request's question, checked.
 
         Raises:
@@ -118,7 +118,7 @@ class Service:
                 raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
             read_where(request.where)
         documents = None if request.documents is None else self.documents(request.documents)
-        return Asked(
+        return AnswerRequest(
             question,
             sampling,
             documents=documents,

@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.conditions import Value
 from r2ag.types import Document
 

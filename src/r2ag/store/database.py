@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import check_version
 from r2ag.store.words import TABLE
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.corpus import FileReader, Skipped, SourceFile, chunk, list_files
-from r2ag.encoder import PASSAGE_TOKENS, TextEncoder
-from r2ag.encoder_pool import EncoderPool
+from r2ag.encoder.encoder import PASSAGE_TOKENS, TextEncoder
+from r2ag.encoder.pool import EncoderPool
 from r2ag.errors import InputError
 from r2ag.store.base import AnyStore, AnyWriter, StoredFile
 from r2ag.store.conditions import Value

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import AnyStore
 from r2ag.store.store import Store
 

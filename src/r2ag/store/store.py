@@ -17,9 +17,9 @@ from threading import Lock
 
 from filelock import FileLock, Timeout
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.database import (
     DATABASE,
@@ -37,7 +37,7 @@ from r2ag.store.database import (
 from r2ag.store.matrix import Matrix, current_matrix
 from r2ag.store.signs import EXACT_LIMIT, Signs, current_signs
 from r2ag.store.snapshot import Snapshot
-from r2ag.store.writer import Writer
+from r2ag.store.writer import StoreWriter
 
 
 class Store:
@@ -103,10 +103,10 @@ class Store:
             yield Snapshot(connection, meta, self.folder, lambda reader: self._current(reader, meta))
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self) -> Iterator[StoreWriter]:
         """See AnyStore.writing."""
         with _lock(self.folder), plain_errors(self.folder), closing(connect_to_write(self.folder)) as connection:
-            yield Writer(connection, read_meta(connection, self.folder), self.folder)
+            yield StoreWriter(connection, read_meta(connection, self.folder), self.folder)
 
     def info(self) -> StoreInfo:
         """What the store is and holds."""

@@ -25,7 +25,7 @@ MAX_FIELD_CHARACTERS = 1000
 _KEYWORDS = frozenset(("and", "or", "not", "in", "like"))
 
 
-class Writer:
+class StoreWriter:
     """Made by `Store.writing`, which holds the lock. See AnyWriter."""
 
     def __init__(self, connection: sqlite3.Connection, meta: Meta, folder: Path) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from r2ag.studies.base import Study
+    from r2ag.studies.study import Study
 
 
 @dataclass(frozen=True)

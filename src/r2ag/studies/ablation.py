@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
-from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Study, Titled, needs_training, training
+from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, needs_training, training
 from r2ag.studies.language_loss import LANGUAGE_LOSS, language_loss_figures, language_loss_table
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.paper import ABLATION, known_set, notes
 from r2ag.studies.plots import acc_bars
 from r2ag.studies.preparations import with_finder_scores
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import Column, answer_tables, ranking_table
 from r2ag.types import FEATURES
 

@@ -12,9 +12,10 @@ from r2ag.errors import InputError
 from r2ag.evaluation.attention import attention_map
 from r2ag.evaluation.intervals import Interval, mean_interval
 from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Condition, Measure, Options, Plan, Row, Study, Titled
+from r2ag.studies.base import Condition, Measure, Options, Plan, Row
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import Point, heat_maps, line_plots
+from r2ag.studies.study import Study, Titled
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:

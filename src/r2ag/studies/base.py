@@ -1,4 +1,4 @@
-"""What a study is: what to make, what to measure, how to tabulate and draw it."""
+"""What a study plans: what it makes and what it measures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import hashlib
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Spec
-from r2ag.evaluation.table import Table
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from r2ag.pipeline import Pipeline
-    from r2ag.studies.outcome import Outcome
 
 # Small enough for a laptop: 5 documents a list, one pass over the records. What is compared has the same.
 RECIPE = (
@@ -199,31 +195,6 @@ class Plan:
     steps: tuple[Step, ...] = ()
     reference: tuple[str, str] | None = None
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Titled:
-    """A table with what stands above it."""
-
-    title: str
-    table: Table
-
-
-@dataclass(frozen=True)
-class Study:
-    """One of the studies.
-
-    Args:
-        title: of its results.
-        x: what the rows are called in tables.
-    """
-
-    title: str
-    x: str
-    plan: Callable[[Options], Plan]
-    tables: Callable[[Outcome], list[Titled]]
-    plots: Callable[[Outcome], Mapping[str, Figure]]
-    figures: Callable[[Outcome], Mapping[str, Any]] = field(default=lambda outcome: {})
 
 
 def file_name(text: str) -> str:

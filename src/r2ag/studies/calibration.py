@@ -18,9 +18,10 @@ from r2ag.evaluation.methods.cutoff import cosines
 from r2ag.evaluation.reliability import BINS
 from r2ag.evaluation.table import Table, with_interval
 from r2ag.evaluation.trust import Areas, Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
-from r2ag.studies.base import Condition, Measure, Options, Plan, Row, Study, Titled
+from r2ag.studies.base import Condition, Measure, Options, Plan, Row
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import Point, line_plots
+from r2ag.studies.study import Study, Titled
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:

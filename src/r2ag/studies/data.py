@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from r2ag.studies.base import Condition, Options, Plan, Study, Titled, needs_training, training
+from r2ag.studies.base import Condition, Options, Plan, needs_training, training
 from r2ag.studies.language_loss import LANGUAGE_LOSS, language_loss_figures, language_loss_table
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_lines
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import answer_tables
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training, with_trained
+from r2ag.studies.base import Condition, Options, Plan, Step, training, with_trained
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_lines
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import answer_tables, ranking_table
 
 if TYPE_CHECKING:

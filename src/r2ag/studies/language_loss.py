@@ -14,8 +14,9 @@ import torch
 
 from r2ag.evaluation.intervals import grid_interval, paired_grid_interval
 from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Measure, Row, Titled
+from r2ag.studies.base import Measure, Row
 from r2ag.studies.outcome import Outcome
+from r2ag.studies.study import Titled
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:

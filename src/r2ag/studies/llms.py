@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training
+from r2ag.studies.base import Condition, Options, Plan, Step, training
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_bars
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import answer_tables
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import METHODS, Spec
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training, with_trained
+from r2ag.studies.base import Condition, Options, Plan, Step, training, with_trained
 from r2ag.studies.models import adapter_folder
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.paper import MAP, known_set, main_figures, notes
 from r2ag.studies.plots import acc_bars
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import Column, answer_tables, ranking_table
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2ag.adapted import PRETRAINED, load_encoder
-from r2ag.adapter import Adapter
-from r2ag.encoder import FeatureEncoder
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.loading import PRETRAINED, load_encoder
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.pipeline import Pipeline
-from r2ag.reader import Reader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder, rank_by_similarity
+from r2ag.encoder.encoder import FeatureEncoder, rank_by_similarity
 from r2ag.retrieval.bm25 import bm25_scores
 from r2ag.studies.base import Preparation, Setting
-from r2ag.training.calibrate import without_relevant
 from r2ag.types import Document, RankedList, Record
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def gold_at(place: int) -> Preparation:
 
 def _without_gold(lists: Sequence[RankedList], setting: Setting) -> list[RankedList]:
     # A list of relevant documents alone stays: no method can read nothing.
-    return [rank_by_similarity(without_relevant(ranked) or ranked) for ranked in lists]
+    return [rank_by_similarity(ranked.without_relevant() or ranked) for ranked in lists]
 
 
 NO_GOLD = Preparation("gold taken out", _without_gold)

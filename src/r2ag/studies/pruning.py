@@ -15,9 +15,10 @@ import numpy as np
 from r2ag.evaluation.intervals import Interval, paired_grid_interval
 from r2ag.evaluation.methods import Spec
 from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Condition, Options, Plan, Study, Titled
+from r2ag.studies.base import Condition, Options, Plan
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import SCORES_IN_WORDS, Point, line_plots
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import Column, answer_tables
 
 if TYPE_CHECKING:

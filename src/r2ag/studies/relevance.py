@@ -17,9 +17,10 @@ from r2ag.evaluation.intervals import Interval, grid_interval, paired_grid_inter
 from r2ag.evaluation.ranking import average_precisions
 from r2ag.evaluation.table import Table, with_interval
 from r2ag.studies.ablation import FULL, Variant, variant
-from r2ag.studies.base import Condition, Measure, Options, Plan, Row, Study, Titled, needs_training, training
+from r2ag.studies.base import Condition, Measure, Options, Plan, Row, needs_training, training
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import Point, bar_plots
+from r2ag.studies.study import Study, Titled
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:

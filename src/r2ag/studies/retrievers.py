@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from r2ag.adapted import PRETRAINED
-from r2ag.adapter import Adapter
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.loading import PRETRAINED
 from r2ag.models.wheels import DEFAULT_RETRIEVER
-from r2ag.studies.base import Condition, Options, Plan, Step, Study, Titled, training
+from r2ag.studies.base import Condition, Options, Plan, Step, training
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_bars
 from r2ag.studies.preparations import found_by
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import answer_tables, ranking_table
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.errors import InputError
-from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Setting, Study, Titled
+from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Setting
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import acc_bars, acc_lines
 from r2ag.studies.preparations import MOST_DOCUMENTS, NO_GOLD, distractors, gold_at, noised
+from r2ag.studies.study import Study, Titled
 from r2ag.studies.tables import Column, answer_tables, ranking_table
 from r2ag.types import RankedList
 

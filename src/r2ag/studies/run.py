@@ -19,14 +19,15 @@ from r2ag.evaluation.ranking import average_precisions
 from r2ag.evaluation.run import evaluate
 from r2ag.evaluation.stored import write_stored
 from r2ag.evaluation.table import table
-from r2ag.files import write_whole
+from r2ag.io.atomic import write_whole
 from r2ag.records import read_files, read_records
 from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records
-from r2ag.studies.base import Condition, Options, Plan, Setting, Study, Titled
+from r2ag.studies.base import Condition, Options, Plan, Setting
 from r2ag.studies.measured import measure_all
 from r2ag.studies.models import Models, untuned_encoder
 from r2ag.studies.outcome import Outcome, figures, values_of
+from r2ag.studies.study import Study, Titled
 from r2ag.types import RankedList, Record
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from r2ag.errors import InputError
-from r2ag.files import write_whole
+from r2ag.io.atomic import write_whole
 from r2ag.records import read_records, write_records
 from r2ag.studies.base import Step, file_name
 from r2ag.studies.preparations import scored

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Titled
 from r2ag.studies.outcome import Outcome
+from r2ag.studies.study import Titled
 
 
 @dataclass(frozen=True)

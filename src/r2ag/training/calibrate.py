@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from r2ag.adapter import Adapter
-from r2ag.calibration import Calibration, choose_threshold, fit_platt
-from r2ag.encoder import rank_by_similarity
-from r2ag.features import list_features
+from r2ag.adapter.adapter import Adapter
+from r2ag.encoder.encoder import rank_by_similarity
+from r2ag.method.calibration import Calibration, choose_threshold, fit_platt
+from r2ag.method.features import list_features
 from r2ag.training.lists import DescribedRecord
 from r2ag.types import RankedList
 
@@ -37,19 +37,13 @@ def calibrate(
     )
 
 
-def without_relevant(ranked: RankedList) -> RankedList | None:
-    """The list without its relevant documents; None where nothing is left."""
-    rest = [index for index, document in enumerate(ranked.documents) if not document.relevant]
-    return ranked.reordered(rest) if rest else None
-
-
 @torch.inference_mode()
 def _relevance(
     adapter: Adapter, records: Sequence[DescribedRecord]
 ) -> tuple[list[list[float]], list[list[bool]], list[RankedList]]:
     limit = adapter.config.former.max_documents
     ranked = [rank_by_similarity(described.ranked) for described in records]
-    lists = [*ranked, *(rest for r in ranked if (rest := without_relevant(r)) is not None)]
+    lists = [*ranked, *(rest for r in ranked if (rest := r.without_relevant()) is not None)]
     lists = [r.reordered(list(range(min(limit, len(r))))) for r in lists]
     device = next(adapter.former.parameters()).device
     logits = []

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from r2ag.encoder import Similarity
-from r2ag.features import list_features
-from r2ag.prompting import Prompt, PromptBuilder
+from r2ag.method.features import list_features
+from r2ag.method.prompting import Prompt, PromptBuilder
 from r2ag.training.lists import TrainingList
+from r2ag.types import Similarity
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from r2ag.errors import InputError
-from r2ag.templates import DEFAULT_PLAIN
+from r2ag.method.templates import DEFAULT_PLAIN
 
 Order = Literal["encoder", "shuffled", "mixed"]
 # What the LLM learns to write: gold answers; its own correct answers to prompts with the relevant documents only; or

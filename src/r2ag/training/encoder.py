@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import nn
 
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
 
 @dataclass(frozen=True)

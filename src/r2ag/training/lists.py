@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch.utils.data import Dataset
 
-from r2ag.encoder import rank_by_similarity
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.training.config import TrainingConfig
 from r2ag.types import Document, RankedList, Record
 

@@ -6,8 +6,8 @@ import random
 
 import torch
 
-from r2ag.former import R2Former
-from r2ag.model import R2AGModel, matching_loss
+from r2ag.method.former import R2Former
+from r2ag.method.model import R2AGModel, matching_loss
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import ListSampler, TrainingList

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from r2ag.model import R2AGModel, matching_loss
-from r2ag.prompting import Prompt
+from r2ag.method.model import R2AGModel, matching_loss
+from r2ag.method.prompting import Prompt
 
 CONTRAST_MARGIN = 0.5
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from r2ag.answering.reader import Reader
 from r2ag.evaluation.metrics import acc_word
-from r2ag.files import write_whole
-from r2ag.reader import Reader
-from r2ag.templates import plain_template
+from r2ag.io.atomic import write_whole
+from r2ag.method.templates import plain_template
 from r2ag.training.lists import DescribedRecord
 from r2ag.types import RankedList
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from r2ag.adapter import Adapter
-from r2ag.encoder import FeatureEncoder, weights_digest
+from r2ag.adapter.adapter import Adapter
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
-from r2ag.features import list_features
-from r2ag.files import write_whole
-from r2ag.former import FormerConfig, R2Former
-from r2ag.model import R2AGModel, embedding_table
-from r2ag.prompting import PromptBuilder, PromptTemplate
-from r2ag.reader import Reader
+from r2ag.io.atomic import write_whole
+from r2ag.method.features import list_features
+from r2ag.method.former import FormerConfig, R2Former
+from r2ag.method.model import R2AGModel, embedding_table
+from r2ag.method.prompting import PromptBuilder, PromptTemplate
+from r2ag.method.templates import plain_template
 from r2ag.records.split import Split, split_records
 from r2ag.records.vectors import describe_records
-from r2ag.templates import plain_template
 from r2ag.training.calibrate import calibrate
 from r2ag.training.checkpoints import last_checkpoint
 from r2ag.training.collator import Collator

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from r2ag.errors import InputError
-from r2ag.model import R2AGModel
+from r2ag.method.model import R2AGModel
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import TrainingList, TrainingLists

@@ -245,5 +245,5 @@ def test_what_refining_depends_on_is_in_the_settings(parts: Parts) -> None:
 def test_a_bench_without_an_encoder_loads_the_adapters_own(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     from r2ag.evaluation.methods.bench import Bench
 
-    monkeypatch.setattr("r2ag.adapted.load_encoder", lambda adapter: tiny_encoder())
+    monkeypatch.setattr("r2ag.adapter.loading.load_encoder", lambda adapter: tiny_encoder())
     assert Bench(parts.reader()).describing_encoder is tiny_encoder()

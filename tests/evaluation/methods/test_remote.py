@@ -10,7 +10,7 @@ from r2ag.engines.chat_api import as_text
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.refined import Refined
 from r2ag.evaluation.methods.remote import RemoteRefined
-from r2ag.templates import plain_template
+from r2ag.method.templates import plain_template
 from tests.api_server import Server, chat_server
 from tests.evaluation.conftest import Parts
 

@@ -10,8 +10,8 @@ from r2ag.errors import InputError
 from r2ag.types import RankedList
 
 if TYPE_CHECKING:
-    from r2ag.encoder import FeatureEncoder
-    from r2ag.reader import Reading
+    from r2ag.answering.reader import Reading
+    from r2ag.encoder.encoder import FeatureEncoder
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from r2ag.adapter import Adapter
-from r2ag.encoder import weights_digest
+from r2ag.adapter.adapter import Adapter
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
+from r2ag.method.prompting import PromptTemplate
 from r2ag.models.merged import check_base
-from r2ag.prompting import PromptTemplate
-from r2ag.reader import Reader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from r2ag.encoder import FeatureEncoder
+    from r2ag.encoder.encoder import FeatureEncoder
 
 
 class Bench:
@@ -148,7 +148,7 @@ def adapter_settings(adapter: Adapter) -> dict[str, Any]:
 
 
 def _load_encoder(adapter: Adapter) -> FeatureEncoder:
-    from r2ag.adapted import load_encoder
+    from r2ag.adapter.loading import load_encoder
 
     return load_encoder(adapter)
 

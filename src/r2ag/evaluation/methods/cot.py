@@ -10,7 +10,7 @@ from __future__ import annotations
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.refined import Refined, chosen_template, everything, refined_rag
-from r2ag.templates import thinking
+from r2ag.method.templates import thinking
 
 
 def create(spec: Spec, bench: Bench) -> Refined:

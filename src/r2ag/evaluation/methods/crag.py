@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from torch import nn
 
-from r2ag.encoder import FeatureEncoder, weights_digest
+from r2ag.answering.reader import Reader
+from r2ag.encoder.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.evaluation.methods.refined import Refined, Refinement, everything, refined_rag
 from r2ag.evaluation.methods.sentences import joined, parts
-from r2ag.reader import Reader
 from r2ag.retrieval.rerank import load_cross_encoder, relevance_scores
 from r2ag.types import Document, RankedList
 

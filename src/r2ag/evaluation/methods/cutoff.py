@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from r2ag.calibration import keep_relevant
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.refined import Refined, refined_rag, selected
+from r2ag.method.calibration import keep_relevant
 from r2ag.types import RankedList
 
 

@@ -14,7 +14,7 @@ from llmlingua import PromptCompressor
 from torch import Tensor
 from transformers import DynamicCache
 
-from r2ag.model import context_window
+from r2ag.method.model import context_window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from r2ag.calibration import Calibration, keep_relevant
+from r2ag.answering.reader import Assessment, Reader, Reading
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Method, Prediction, Spec, described, to_prediction
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
-from r2ag.reader import Assessment, Reader, Reading
+from r2ag.method.calibration import Calibration, keep_relevant
 from r2ag.types import RankedList
 
 Choice = Callable[[Sequence[float]], Sequence[int]]

@@ -11,7 +11,7 @@ from r2ag.evaluation.methods.base import Method, Spec, described
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.evaluation.methods.refined import Refinement, refined_rag
 from r2ag.evaluation.methods.remote import remote
-from r2ag.templates import plain_template, with_match_words
+from r2ag.method.templates import plain_template, with_match_words
 from r2ag.types import Document, RankedList
 
 LEVELS = ((0.8, "very good"), (0.5, "good"), (0.2, "fair"), (0.05, "poor"), (0.0, "very poor"))

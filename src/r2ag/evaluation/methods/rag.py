@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from r2ag.answering.reader import Reader
 from r2ag.evaluation.methods.base import Method, Prediction, Spec, to_prediction
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.refined import everything
 from r2ag.evaluation.methods.remote import remote
-from r2ag.reader import Reader
-from r2ag.templates import plain_template
+from r2ag.method.templates import plain_template
 from r2ag.types import RankedList
 
 

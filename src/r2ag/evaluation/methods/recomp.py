@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder, weights_digest
+from r2ag.encoder.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from r2ag.answering.reader import Reader
 from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.prompting import PromptTemplate
-from r2ag.reader import Reader
-from r2ag.templates import plain_template
+from r2ag.method.prompting import PromptTemplate
+from r2ag.method.templates import plain_template
 from r2ag.types import Document, RankedList
 
 

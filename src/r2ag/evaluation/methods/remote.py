@@ -14,7 +14,7 @@ from r2ag.engines.chat_api import ChatAPI
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.refined import Refine
-from r2ag.prompting import PromptTemplate
+from r2ag.method.prompting import PromptTemplate
 from r2ag.types import RankedList
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from r2ag.encoder import weights_digest
+from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from r2ag.encoder import weights_digest
+from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import nearest, top_n_settings
-from r2ag.model import context_window
-from r2ag.plain_text import PlainTextTokenizer
+from r2ag.method.model import context_window
+from r2ag.method.plain_text import PlainTextTokenizer
 from r2ag.types import Document, RankedList
 
 if TYPE_CHECKING:

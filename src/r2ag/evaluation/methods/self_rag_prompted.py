@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
+from r2ag.answering.reader import Reader
 from r2ag.evaluation.methods.base import Prediction, Spec
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import nearest, top_n_settings
 from r2ag.evaluation.methods.refined import chosen_template
-from r2ag.prompting import PromptTemplate
-from r2ag.reader import Reader
+from r2ag.method.prompting import PromptTemplate
 from r2ag.types import RankedList
 
 _RELEVANT = "Does the text above help to answer this question?"

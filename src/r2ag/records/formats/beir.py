@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2ag.encoder import FeatureEncoder
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.records.files import opened
 from r2ag.records.formats.order import by_hash

@@ -10,8 +10,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from r2ag.server.answering import Answered
-from r2ag.server.log import log_texts
+from r2ag.server.answering import ServedAnswer, log_texts
 from r2ag.server.routes import ERRORS, STREAM, check_model
 from r2ag.server.schemas.asking import MODEL, PLAIN_MODEL, AnswerFacts, Usage
 from r2ag.server.schemas.chat import Annotation, AnswerMessage, ChatChoice, ChatCompletion, ChatRequest, UrlCitation
@@ -41,7 +40,7 @@ def chat_routes(service: Service) -> APIRouter:
     return router
 
 
-def _completion(answered: Answered, facts: AnswerFacts, model: str) -> ChatCompletion:
+def _completion(answered: ServedAnswer, facts: AnswerFacts, model: str) -> ChatCompletion:
     message = AnswerMessage(content=answered.text, annotations=_annotations(answered.text, facts))
     return ChatCompletion(
         id=_new_id(),
@@ -54,7 +53,7 @@ def _completion(answered: Answered, facts: AnswerFacts, model: str) -> ChatCompl
 
 
 async def _chunks(
-    items: AsyncGenerator[str | Answered], service: Service, body: ChatRequest
+    items: AsyncGenerator[str | ServedAnswer], service: Service, body: ChatRequest
 ) -> AsyncGenerator[dict[str, Any]]:
     """The role, the pieces, then why the answer ended and what it is made of; the usage where it was asked for."""
     head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time()), "model": body.model}

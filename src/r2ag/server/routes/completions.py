@@ -10,8 +10,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from r2ag.server.answering import Answered
-from r2ag.server.log import log_texts
+from r2ag.server.answering import ServedAnswer, log_texts
 from r2ag.server.routes import ERRORS, STREAM, check_model
 from r2ag.server.schemas.asking import MODEL, PLAIN_MODEL, Usage
 from r2ag.server.schemas.completions import Completion, CompletionChoice, CompletionRequest
@@ -47,7 +46,7 @@ def completion_routes(service: Service) -> APIRouter:
 
 
 async def _chunks(
-    items: AsyncGenerator[str | Answered], service: Service, body: CompletionRequest
+    items: AsyncGenerator[str | ServedAnswer], service: Service, body: CompletionRequest
 ) -> AsyncGenerator[dict[str, Any]]:
     head = {"id": _new_id(), "object": "text_completion", "created": int(time.time()), "model": body.model}
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request
 
-from r2ag.prompting import check_question
+from r2ag.method.prompting import check_question
 from r2ag.server.routes import ERRORS, check_model
 from r2ag.server.schemas.asking import MODEL
 from r2ag.server.schemas.rerank import RerankedText, RerankRequest, RerankResponse, RerankResult, RerankUsage

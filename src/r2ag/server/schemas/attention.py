@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from r2ag.server.answering import Attended
+from r2ag.server.answering import ServedAttention
 from r2ag.server.schemas.asking import Selection
 
 
@@ -22,7 +22,7 @@ class AttentionResponse(BaseModel):
     documents: list[list[float]] = Field(description="Attention to each document's text.")
 
     @classmethod
-    def of(cls, attended: Attended) -> AttentionResponse:
+    def of(cls, attended: ServedAttention) -> AttentionResponse:
         """Rounded to what is worth sending."""
         attention = attended.attention
         if attention is None:

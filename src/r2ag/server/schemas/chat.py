@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from r2ag.conversation import Exchange, exchanges_of
+from r2ag.answering.follow_ups import Exchange, exchanges_of
 from r2ag.server.schemas.asking import AnswerFacts, AskingRequest, Usage
 
 MAX_MESSAGES = 200

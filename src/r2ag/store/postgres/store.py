@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.postgres.address import Address, plain_errors, read_address
 from r2ag.store.postgres.connections import Connection, Connections

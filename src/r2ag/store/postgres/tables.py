@@ -8,8 +8,8 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import check_version
 from r2ag.store.postgres.address import Address
 from r2ag.store.postgres.connections import Connection, prepare

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import StoredFile, check_version
 from r2ag.store.bm25 import passage_weights, sparse
 from r2ag.store.conditions import Value

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import numpy as np
 from qdrant_client import models
 
-from r2ag.encoder import TextEncoder
+from r2ag.encoder.encoder import TextEncoder
+from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.probe import Probe
 from r2ag.store.base import StoreInfo, check_encoder, no_store
 from r2ag.store.qdrant.collection import Collection
 from r2ag.store.qdrant.lease import current_meta, held

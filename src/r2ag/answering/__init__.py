@@ -1,0 +1,1 @@
+"""From a list of documents to an answer with citations: assess, prompt, generate, cite, explain."""

@@ -1,0 +1,24 @@
+"""What the LLM reads in place of token ids: embeddings of tokens, with E^R in the slots (eq. 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MixedEmbeddings:
+    """What the LLM reads: `embeddings` (batch, length, h₂) padded on the left, `mask` (batch, length).
+
+    `openings` are the ids that each row begins with, behind its padding, and that many prompts begin with alike.
+    """
+
+    embeddings: Tensor
+    mask: Tensor
+    openings: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def positions(self) -> Tensor:
+        """Position ids that start at 0 behind the padding, (batch, length)."""
+        return (self.mask.cumsum(dim=-1) - 1).clamp(min=0)
