@@ -118,6 +118,20 @@ def test_a_folder_is_replaced_whole(adapter, folder):
     assert [path.name for path in folder.parent.iterdir()] == ["adapter"]
 
 
+@pytest.mark.parametrize("holds", [["notes.txt"], ["config.json", "model.safetensors"], ["config.json"]], ids=str)
+def test_a_folder_that_holds_no_adapter_is_refused_and_kept(adapter, tmp_path, holds):
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for name in holds:
+        (folder / name).write_text("{}")
+    before = contents(folder)
+    with pytest.raises(InputError, match="holds other files, which saving would delete; name a new folder"):
+        adapter.save_pretrained(folder)
+    assert contents(folder) == before
+    with pytest.raises(InputError, match="is a file"):
+        adapter.save_pretrained(folder / holds[0])
+
+
 def test_a_folder_stays_as_it_is_where_writing_fails(adapter, folder, monkeypatch):
     before = contents(folder)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2ag.cli.documents import print_documents, short_sources
-from r2ag.cli.folders import check_output, replaced
+from r2ag.cli.folders import check_output
 from r2ag.cli.output import clean, in_words, print_facts, print_json
 from r2ag.errors import InputError
 from r2ag.types import Answer, Document, ScoredDocument
@@ -92,19 +92,6 @@ def test_facts_are_plain_text() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(3.2, "3 s"), (100, "2 min"), (3900, "65 min"), (7500, "2 h 5 min")])
 def test_durations(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
-
-
-def test_an_output_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "parent" / "out"
-    with replaced(target) as new:
-        (new / "a").write_text("1")
-    with pytest.raises(FileNotFoundError), replaced(target) as new:
-        (new / "missing" / "b").write_text("2")
-    assert [path.name for path in target.parent.iterdir()] == ["out"]
-    assert [path.name for path in target.iterdir()] == ["a"]
-    with replaced(target) as new:
-        (new / "b").write_text("2")
-    assert [path.name for path in target.iterdir()] == ["b"]
 
 
 def test_what_may_be_an_output_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from r2ag.adapter.config import AdapterConfig, Method, read_config
+from r2ag.adapter.config import AdapterConfig, Method, is_adapter, read_config
 from r2ag.adapter.controls import new_former
 from r2ag.adapter.identity import (
     check_encoder,
@@ -33,6 +33,7 @@ from r2ag.adapter.identity import (
 from r2ag.adapter.model_card import model_card
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
+from r2ag.io.atomic import whole_folder
 from r2ag.method.calibration import Calibration
 from r2ag.method.former import Former, FormerConfig
 from r2ag.method.prompting import PromptTemplate
@@ -108,29 +109,26 @@ class Adapter:
         return cls(config, former.eval(), probes, folder)
 
     def save_pretrained(self, folder: str | os.PathLike[str], llm: PreTrainedModel | None = None) -> None:
-        """Writes the adapter; a folder that stands there is replaced whole or not at all.
+        """Writes the adapter; an older adapter in the folder is replaced whole or not at all.
 
         Args:
             llm: the peft-wrapped LLM whose LoRA belongs to the adapter, where it was trained jointly.
+
+        Raises:
+            InputError: the folder is a file, or holds what is no adapter.
         """
         target = Path(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
+        _check_target(target)
+        with whole_folder(target) as new:
             text = json.dumps(asdict(self.config), ensure_ascii=False, indent=2)
-            (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
+            (new / "config.json").write_text(text + "\n", encoding="utf-8")
             tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.former.state_dict().items()}
-            save_file(tensors | self.probes, temporary / "model.safetensors")
-            (temporary / "README.md").write_text(model_card(self.config), encoding="utf-8")
+            save_file(tensors | self.probes, new / "model.safetensors")
+            (new / "README.md").write_text(model_card(self.config), encoding="utf-8")
             if llm is not None:
-                save_lora(llm, temporary / "lora", self.config.llm.name)
+                save_lora(llm, new / "lora", self.config.llm.name)
             for part in ("encoder", "lora"):
-                self._carry_over(part, temporary)
-            _replace_folder(temporary, target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                self._carry_over(part, new)
         self.folder = target
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
@@ -151,16 +149,16 @@ class Adapter:
         """Makes the encoder's LoRA part of what is saved."""
         self._encoder_source = folder
 
-    def _carry_over(self, part: str, temporary: Path) -> None:
+    def _carry_over(self, part: str, new: Path) -> None:
         source = None if self.folder is None else self.folder / part
         if part == "encoder" and self._encoder_source is not None:
             source = self._encoder_source
-        if source is None or (temporary / part).exists():
+        if source is None or (new / part).exists():
             return
         if source.is_dir():
-            shutil.copytree(source, temporary / part)
+            shutil.copytree(source, new / part)
         elif source.is_file():
-            shutil.copy(source, temporary / part)
+            shutil.copy(source, new / part)
 
     def with_calibration(self, calibration: Calibration) -> Adapter:
         """The same adapter with other probabilities."""
@@ -226,14 +224,9 @@ def _locate(name: str) -> Path:
         ) from None
 
 
-def _replace_folder(new: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _check_target(folder: Path) -> None:
+    """Raises InputError where saving an adapter would delete what is none."""
+    if folder.is_dir() and any(folder.iterdir()) and not is_adapter(folder):
+        raise InputError(f"The folder {folder} holds other files, which saving would delete; name a new folder.")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a new folder for the adapter.")

@@ -37,6 +37,15 @@ class AdapterConfig:
     format_version: int = FORMAT_VERSION
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter, of whatever format; a folder of an LLM has files of the same names."""
+    try:
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return "format_version" in fields and (folder / "model.safetensors").is_file()
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def read_config(file: Path) -> AdapterConfig:
     """Reads and checks config.json.
 

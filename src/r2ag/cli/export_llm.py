@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from r2ag.cli.folders import check_output, replaced
+from r2ag.cli.folders import check_output
 from r2ag.cli.options import GivenAdapter, Llm
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
+from r2ag.io.atomic import whole_folder
 
 
 def export_llm(
@@ -34,6 +35,6 @@ def export_llm(
             raise InputError(f"The adapter {adapter} left its LLM as it was; let vLLM serve {loaded.config.llm.name}.")
         note("Loading the LLM …")
         model, tokenizer = load_adapted(loaded, llm, dtype="auto", device="cpu")
-        with replaced(folder) as new:
+        with whole_folder(folder) as new:
             save_merged(model, tokenizer, loaded.llm_lora, new)
         print_facts([("LLM", loaded.config.llm.name), ("adapter", adapter), ("written", folder)], stdout)

@@ -1,11 +1,8 @@
-"""What commands read and write: checked before the work starts; folders are put in place whole when it is done."""
+"""What commands read and write: checked before the work starts."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,23 +56,3 @@ def check_place(target: Path, option: str) -> None:
         TemporaryDirectory(prefix=".r2ag-", dir=ancestor).cleanup()
     except OSError:
         raise InputError(f"Nothing can be written to {ancestor}; name another folder for {option}.") from None
-
-
-@contextmanager
-def replaced(target: Path) -> Iterator[Path]:
-    """Yields an empty folder that takes the place of `target` when all has gone well, and else disappears."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (target.with_name(f".{target.name}.{os.getpid()}{suffix}") for suffix in ("", ".old"))
-    shutil.rmtree(new, ignore_errors=True)  # what a kill left: in containers the next process has the same id
-    new.mkdir()
-    try:
-        yield new
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-        new.rename(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

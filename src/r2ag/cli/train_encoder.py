@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r2ag.cli.folders import check_output, replaced
+from r2ag.cli.folders import check_output
 from r2ag.cli.options import Limit, MoreFiles, RecordFiles, Seed
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.cli.requirements import need_training
 from r2ag.errors import InputError
+from r2ag.io.atomic import whole_folder
 from r2ag.models.wheels import DEFAULT_RETRIEVER
 from r2ag.training.encoder import EncoderTrainingConfig
 
@@ -77,7 +78,7 @@ def train_encoder(
         encoder = FeatureEncoder.from_pretrained(retriever)
         note(f"Ranking {len(held_back)} held-back records …")
         before = ranking(encoder, held_back)
-        with replaced(folder) as new:
+        with whole_folder(folder) as new:
             run(encoder, records, new, config)
             after = ranking(encoder, held_back)
         print_facts(

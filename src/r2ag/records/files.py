@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from r2ag.errors import InputError
+from r2ag.io.atomic import whole_file
 from r2ag.types import Document, Record
 
 MAX_LINE_BYTES = 20_000_000
@@ -58,17 +59,11 @@ def _stem(file: Path) -> str:
 def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:
     """Writes records as JSON lines, gzip'd where the name ends in .gz; an old file is replaced whole or not at all."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     opener = gzip.open if target.suffix == ".gz" else open
-    try:
-        # What UTF-8 can't hold (half an emoji, read from another file's "\\ud83d") is written as such an escape again.
-        with opener(temporary, "wt", encoding="utf-8", errors="backslashreplace") as lines:
-            for record in records:
-                lines.write(json.dumps(_fields(record), ensure_ascii=False) + "\n")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # What UTF-8 can't hold (half an emoji, read from another file's "\\ud83d") is written as such an escape again.
+    with whole_file(target) as new, opener(new, "wt", encoding="utf-8", errors="backslashreplace") as lines:
+        for record in records:
+            lines.write(json.dumps(_fields(record), ensure_ascii=False) + "\n")
 
 
 def _fields(record: Record) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from r2ag.encoder.encoder import FeatureEncoder
+from r2ag.io.atomic import whole_file
 from r2ag.types import Document, RankedList, Record
 
 
@@ -65,11 +65,9 @@ class VectorCache:
         """Writes the file where something is new; it is replaced whole or not at all."""
         if self.file is None or len(self._known) == self._saved:
             return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_name(f".{os.getpid()}-{self.file.name}")
         keys = np.frombuffer(b"".join(self._known), dtype=np.uint8).reshape(len(self._known), -1)
-        np.savez(temporary, keys=keys, vectors=np.stack(list(self._known.values())))
-        temporary.replace(self.file)
+        with whole_file(self.file) as new, new.open("wb") as opened:
+            np.savez(opened, keys=keys, vectors=np.stack(list(self._known.values())))
         self._saved = len(self._known)
 
 

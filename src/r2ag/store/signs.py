@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from r2ag.io.atomic import whole_file
 from r2ag.store.matrix import MissingRows, read_vectors, stored_ids
 
 FILE = "signs.npz"
@@ -120,9 +121,5 @@ def _agrees(found: Signs, ids: np.ndarray, database: MissingRows) -> bool:
 
 def _save(file: Path, signs: Signs) -> None:
     """Replaces the file whole or not at all; where nothing can be written, the next process reads the vectors again."""
-    # One name for all, so that killed processes leave one at most; where two write at once, checksums tell.
-    temporary = file.with_name(f".{file.name}")
-    with suppress(OSError):
-        with temporary.open("wb") as opened:
-            np.savez(opened, ids=signs.ids, words=signs.words)
-        temporary.replace(file)
+    with suppress(OSError), whole_file(file) as new, new.open("wb") as opened:
+        np.savez(opened, ids=signs.ids, words=signs.words)
