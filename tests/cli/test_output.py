@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -104,17 +103,6 @@ def test_what_may_be_an_output_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     for wrong in (Path(), Path("other"), Path("other/below")):
         with pytest.raises(InputError, match="--output"):
             check_output(wrong, "marker")
-
-
-def test_what_a_killed_process_of_the_same_id_left_is_in_nobodys_way(tmp_path: Path) -> None:
-    target = tmp_path / "out"
-    for left in (target, *(target.with_name(f".out.{os.getpid()}{suffix}") for suffix in ("", ".old"))):
-        left.mkdir()
-        (left / "left").write_text("1")
-    with replaced(target) as new:
-        (new / "a").write_text("2")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert [path.name for path in target.iterdir()] == ["a"]
 
 
 def test_the_home_of_an_unknown_user_is_no_output_folder() -> None:

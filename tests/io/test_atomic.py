@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     write_whole(target, b"new")
     assert target.read_bytes() == b"new"
     assert names(target.parent) == ["file"]
+
+
+def test_what_a_killed_process_of_the_same_id_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for left in (target, *(target.with_name(f".out.{os.getpid()}{suffix}") for suffix in ("", ".old"))):
+        left.mkdir()
+        (left / "left").write_text("1")
+    with whole_folder(target) as new:
+        (new / "a").write_text("2")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in target.iterdir()] == ["a"]
