@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,29 +176,36 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert wheels.cache_folder() == Path.home() / ".cache" / "r2ag"
 
 
-def test_a_failed_conversion_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_conversion_leaves_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(_: Path, folder: Path) -> None:
-        folder.mkdir()
+        (folder / "half").touch()
         raise OSError("the disk is full")
 
     monkeypatch.setattr(wheels, "_convert", fail)
     with pytest.raises(OSError, match="full"):
-        wheels._convert_into(tmp_path / "llm", Path("some.gguf"))
-    assert list(tmp_path.iterdir()) == []
+        wheels._convert_once(Path("some.gguf"), tmp_path / "llm")
+    assert [path.name for path in tmp_path.iterdir()] == [".llm.lock"]
 
 
-def test_of_two_conversions_at_once_the_first_one_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    target = tmp_path / "llm"
+def test_of_two_conversions_at_once_one_waits_for_the_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    begun, may_end, converted = threading.Event(), threading.Event(), []
 
-    def convert_while_another_finishes(_: Path, folder: Path) -> None:
-        for place, content in ((target, "first"), (folder, "second")):
-            place.mkdir()
-            (place / "config.json").write_text(content)
+    def convert(_: Path, folder: Path) -> None:
+        begun.set()
+        assert may_end.wait(20)
+        (folder / "config.json").write_text(f"{len(converted)}")
+        converted.append(folder)
 
-    monkeypatch.setattr(wheels, "_convert", convert_while_another_finishes)
-    wheels._convert_into(target, Path("some.gguf"))
-    assert (target / "config.json").read_text() == "first"
-    assert list(tmp_path.iterdir()) == [target]
+    monkeypatch.setattr(wheels, "_convert", convert)
+    both = [threading.Thread(target=wheels._convert_once, args=(Path("some.gguf"), tmp_path / "llm")) for _ in "ab"]
+    both[0].start()
+    assert begun.wait(20)
+    both[1].start()
+    may_end.set()
+    for thread in both:
+        thread.join(20)
+    assert len(converted) == 1
+    assert (tmp_path / "llm" / "config.json").read_text() == "0"
 
 
 def test_importing_the_module_loads_no_torch() -> None:

