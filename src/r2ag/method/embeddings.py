@@ -1,4 +1,8 @@
-"""What the LLM reads in place of token ids: embeddings of tokens, with E^R in the slots (eq. 4)."""
+"""What the LLM reads in place of token ids: embeddings of tokens, with E^R in the slots (eq. 4).
+
+Padding stands on the left, in training too. Targets then end at the right edge, so that `logits_to_keep` computes
+logits of answer positions alone.
+"""
 
 from __future__ import annotations
 
