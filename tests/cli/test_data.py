@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from r2ag.cli.data_options import DataFormat
+from r2ag.cli.data.records import DataFormat
 from r2ag.records import read_records
 from r2ag.records.formats import FORMATS
 from tests.cli.conftest import Command, Tiny, record, write_records
@@ -27,7 +28,7 @@ def beir(tmp_path: Path) -> Path:
 
 
 def test_the_forms_of_the_option_are_those_there_are() -> None:
-    assert {form.value for form in DataFormat} == {form.name for form in FORMATS} | {"beir"}
+    assert set(get_args(DataFormat)) == {form.name for form in FORMATS} | {"beir"}
 
 
 @pytest.mark.parametrize("name", samples.ALL)

@@ -24,11 +24,11 @@ from r2ag.cli import store
 from r2ag.cli.ask import ask
 from r2ag.cli.calibrate import calibrate
 from r2ag.cli.choose import choose
-from r2ag.cli.data_convert import convert
-from r2ag.cli.data_from_logs import from_logs
-from r2ag.cli.data_make import make
-from r2ag.cli.data_mine import mine
-from r2ag.cli.data_stats import stats
+from r2ag.cli.data.convert import convert
+from r2ag.cli.data.from_logs import from_logs
+from r2ag.cli.data.make import make
+from r2ag.cli.data.mine import mine
+from r2ag.cli.data.stats import stats
 from r2ag.cli.eval import evaluate
 from r2ag.cli.export_llm import export_llm
 from r2ag.cli.index import index
@@ -51,7 +51,7 @@ _PACKAGE = Path(__file__).parents[1]
 _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
-data = typer.Typer(rich_markup_mode="rich")
+data_group = typer.Typer(rich_markup_mode="rich")
 studies = typer.Typer(help="The paper's tables and figures, and our own, each by one command.")
 stores = typer.Typer(help="Look after a store: info, check, compact, remove, copy.")
 
@@ -174,37 +174,37 @@ _command(
     "r2ag data convert hotpot_dev_distractor_v1.json --output hotpotqa.jsonl.gz",
     "r2ag data convert hotpotqa/hotpot_qa --subset distractor --split validation --output hotpotqa.jsonl.gz",
     "r2ag data convert beir/hotpotqa --documents 20 --output open-hotpotqa.jsonl.gz",
-    group=data,
+    group=data_group,
 )
 _command(
     "stats",
     stats,
     "r2ag data stats nq.jsonl.gz hotpotqa.jsonl.gz",
     "r2ag data stats nq.jsonl.gz --retriever sentence-transformers/all-MiniLM-L6-v2 --json",
-    group=data,
+    group=data_group,
 )
 _command(
     "mine",
     mine,
     "r2ag data mine questions.jsonl --pool notes/ --output training.jsonl.gz",
     "r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz",
-    group=data,
+    group=data_group,
 )
 _command(
     "make",
     make,
     "r2ag data make --docs notes/ --output notes.jsonl.gz",
     "r2ag data make --docs notes/ --output notes.jsonl.gz --endpoint http://localhost:11434/v1 --llm qwen3:8b",
-    group=data,
+    group=data_group,
 )
 _command(
     "from-logs",
     from_logs,
     "r2ag data from-logs questions.jsonl --docs notes/ --output training.jsonl.gz",
     "r2ag data from-logs questions.jsonl --store my-store --output training.jsonl.gz",
-    group=data,
+    group=data_group,
 )
-app.add_typer(data, name="data", help="Convert data sets, make records of your own, mine distractors, see sizes.")
+app.add_typer(data_group, name="data", help="Convert data sets, make records of your own, mine distractors, see sizes.")
 _command("info", info, "r2ag info", "r2ag info --adapter my-adapter")
 
 

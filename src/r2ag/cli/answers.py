@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from r2ag.cli.documents import short_sources
 from r2ag.cli.output import clean
+from r2ag.cli.tables import short_sources
 from r2ag.types import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asking:
-    """A pipeline, and the options with which a command asks it."""
+    """A pipeline, and the options with which a command asks it; see Pipeline.ask.
+
+    Args:
+        compare: put plain RAG's answer beside every answer.
+    """
 
     pipeline: Pipeline
     k: int
@@ -28,6 +32,7 @@ class Asking:
     prune: bool
     abstain: bool
     system: str | None
+    compare: bool
 
     def find(self, question: str) -> Retrieved:
         """See Pipeline.find."""
@@ -75,10 +80,22 @@ class AnswerPrinter:
             self.write(NOTHING_FOUND)
         elif answer.abstained:
             best = max(document.relevance_probability for document in answer.documents)
-            self.write(f"{NOTHING_FOUND} (The most relevant one is so with a probability of {best:.2f}.)")
+            self.write(f"{NOTHING_FOUND} (The most relevant one is relevant with a probability of {best:.2f}.)")
         elif not answer.text:
             self.write("(The LLM wrote nothing.)")
         print(file=self._stream)
+
+
+def write_answer(asking: Asking, found: Retrieved, stream: TextIO) -> tuple[Answer, str | None]:
+    """Writes the answer as it comes; returns it with plain RAG's, which is None where nobody compares."""
+    printer = AnswerPrinter(stream, "R²AG:      " if asking.compare else "")
+    answer = asking.answer(found, printer.write)
+    printer.end(answer)
+    if not asking.compare:
+        return answer, None
+    plain = asking.answer_plain(found)
+    print_plain(plain, stream)
+    return answer, plain
 
 
 def print_plain(text: str, stream: TextIO) -> None:
@@ -87,13 +104,13 @@ def print_plain(text: str, stream: TextIO) -> None:
 
 
 def print_citations(answer: Answer, stream: TextIO) -> None:
-    """The documents that bear the answer out, and what else a reader should know of it."""
+    """The documents that support the answer, and how many were shortened."""
     for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
         if document.rank in answer.citations:
             where = ", ".join(filter(None, [source, document.document.place]))
             print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(where)})", file=stream)
     if not answer.abstained and not answer.citations:
-        print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
+        print("Cited: none; no relevant document that was read supports this answer.", file=stream)
     if answer.shortened:
         count = "1 document was" if answer.shortened == 1 else f"{answer.shortened} documents were"
         print(f"{count} shortened to fit what the LLM can read.", file=stream)

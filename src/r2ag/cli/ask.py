@@ -4,117 +4,90 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
-import typer
+from typer import Argument, Context, Option
 
-from r2ag.cli.answers import AnswerPrinter, Asking, print_citations, print_plain
-from r2ag.cli.documents import print_documents
-from r2ag.cli.engine import Engine, EngineName, EngineUrl, check_engine
-from r2ag.cli.options import (
-    AdapterName,
-    AsJson,
-    EmbeddingsUrl,
-    EncoderName,
-    Llm,
-    MaxNewTokens,
-    MorePaths,
-    Retriever,
-    StoreInstead,
-    Threshold,
-)
-from r2ag.cli.output import libraries_to_stderr, note, print_json
-from r2ag.cli.search import FinderChoice, FinderName, Reranker, StoreSearch
+from r2ag.cli import options
+from r2ag.cli.answers import Asking, print_citations, write_answer
+from r2ag.cli.opening import Models, Search, Source
+from r2ag.cli.output import libraries_to_stderr, print_json
 from r2ag.cli.settings import is_typed
-from r2ag.cli.source import open_source
+from r2ag.cli.tables import print_documents
 from r2ag.errors import InputError
 from r2ag.io.as_dict import answer_fields
 
 
 def ask(
-    context: typer.Context,
+    context: Context,
     question: Annotated[
         str | None,
-        typer.Argument(metavar="QUESTION", help="In quotes; without one, ask as many as you like.", show_default=False),
+        Argument(metavar="QUESTION", help="In quotes; without one, ask as many as you like.", show_default=False),
     ] = None,
-    docs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--docs",
-            metavar="PATH…",
-            help="Text, Markdown, HTML, PDF and Word files, folders or patterns; more may follow, or repeat --docs.",
-            show_default=False,
-        ),
-    ] = None,
-    more: MorePaths = None,
-    store: StoreInstead = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="Documents to take: the nearest to the question.")] = 5,
+    docs: options.Docs = None,
+    more: options.MorePaths = None,
+    store: options.Store = None,
+    k: Annotated[int, Option(min=1, help="How many documents to take: the nearest to the question.")] = 5,
     where: Annotated[
         str | None,
-        typer.Option(
-            "--where",
+        Option(
             metavar="CONDITION",
-            help="Of the store's documents, only those that meet it: source, title, section, modified and metadata of "
-            "your own, with = != < <= > >= like in, and, or, not.",
+            help="Take only documents of the store that meet it: source, title, section, modified and your own "
+            "metadata, with = != < <= > >= like in, and, or, not.",
             show_default="all",
         ),
     ] = None,
-    finder: FinderChoice = FinderName.DENSE,
-    reranker: Reranker = None,
-    encoder: EncoderName = None,
-    embeddings_url: EmbeddingsUrl = None,
-    llm: Llm = None,
-    retriever: Retriever = None,
-    adapter: AdapterName = None,
-    engine: Engine = EngineName.TRANSFORMERS,
-    engine_url: EngineUrl = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Put plain RAG's answer beside it.")] = False,
-    as_json: AsJson = False,
-    system: Annotated[
-        str | None, typer.Option("--system", metavar="TEXT", help="A system prompt.", show_default="none")
-    ] = None,
-    max_new_tokens: MaxNewTokens = 64,
+    finder: options.Finder = "dense",
+    reranker: options.Reranker = None,
+    encoder: options.Encoder = None,
+    embeddings_url: options.EmbeddingsUrl = None,
+    llm: options.Llm = None,
+    retriever: options.Retriever = None,
+    adapter: options.Adapter = None,
+    engine: options.Engine = "transformers",
+    engine_url: options.EngineUrl = None,
+    compare: Annotated[bool, Option("--compare", help="Also show plain RAG's answer.")] = False,
+    as_json: options.AsJson = False,
+    system: Annotated[str | None, Option(metavar="TEXT", help="A system prompt.", show_default="none")] = None,
+    max_new_tokens: options.MaxNewTokens = 64,
     prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="Let the LLM read only documents that are worth reading.")
+        bool, Option("--prune/--no-prune", help="Leave out of the prompt documents that are unlikely to be relevant.")
     ] = True,
     abstain: Annotated[
-        bool, typer.Option("--abstain/--no-abstain", help="Give no answer where no document passes for relevant.")
+        bool, Option("--abstain/--no-abstain", help="Give no answer where no document is probably relevant.")
     ] = True,
-    threshold: Threshold = None,
+    threshold: options.Threshold = None,
 ) -> None:
     """Answer a question from text, Markdown, HTML, PDF and Word files, or from a store.
 
-    Without QUESTION, questions are typed one after the other, or read from a pipe, and follow-up questions are
-    understood; /help lists what else can be typed there.
+    Without QUESTION, type one question after the other, or read them from a pipe. Follow-up questions are understood;
+    /help lists what else can be typed there.
 
     Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
     relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
     ζ (to its neighbours).
     """
-    if docs and question is not None and os.path.exists(question):  # noqa: PTH110 - no path, as a rule; raises nothing
-        # A shell that spells out notes/*.md puts files where the question would be.
+    if docs and question is not None and os.path.exists(question):  # noqa: PTH110 - it may be too long for a path
+        # A shell that expands notes/*.md puts a file where the question would be.
         more = [Path(question), *(more or [])]
         question = None
     _check(question, as_json)
-    served_at = check_engine(engine, engine_url)
-    given = StoreSearch(where, finder, reranker, encoder, embeddings_url)
-    docs, store, search = _settled(context, docs, store, given)
-    fill = open_source(docs, more, store, search)
+    models = Models(adapter, llm, retriever, threshold, engine, engine_url)
+    source = _settled(context, Source(docs, more, store, Search(where, finder, reranker, encoder, embeddings_url)))
+    fill = source.open()
     with libraries_to_stderr() as stdout:
-        note("Loading the models …")
-        from r2ag.pipeline import Pipeline
-
-        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold, engine_url=served_at)
+        pipeline = models.load()
         pipeline.check_k(k)
         fill(pipeline)
-        asking = Asking(pipeline, k, search.where, max_new_tokens, prune, abstain, system)
+        asking = Asking(pipeline, k, source.search.where, max_new_tokens, prune, abstain, system, compare)
         if question is None:
             from r2ag.cli.session import Session
 
-            Session(asking, compare, stdout).run()
+            Session(asking, stdout).run()
         else:
-            _answer_one(asking, question, compare, as_json, stdout)
+            _answer_one(asking, question, as_json, stdout)
 
 
 def _check(question: str | None, as_json: bool) -> None:
@@ -126,28 +99,21 @@ def _check(question: str | None, as_json: bool) -> None:
         raise InputError("--json prints the answer to one question as one object; give the question, in quotes.")
 
 
-def _settled(
-    context: typer.Context, docs: list[Path] | None, store: str | None, search: StoreSearch
-) -> tuple[list[Path] | None, str | None, StoreSearch]:
-    """What is typed of files puts aside what settings say of a store, and the other way round."""
+def _settled(context: Context, source: Source) -> Source:
+    """Files on the command line override a store in the settings, and the other way round."""
     if is_typed(context, "docs"):
-        typed = {name: value for name, value in vars(search).items() if is_typed(context, name)}
-        return docs, store if is_typed(context, "store") else None, StoreSearch(**typed)
-    return None if is_typed(context, "store") else docs, store, search
+        typed = {name: value for name, value in vars(source.search).items() if is_typed(context, name)}
+        store = source.store if is_typed(context, "store") else None
+        return replace(source, store=store, search=Search(**typed))
+    return replace(source, docs=None) if is_typed(context, "store") else source
 
 
-def _answer_one(asking: Asking, question: str, compare: bool, as_json: bool, stdout: TextIO) -> None:
-    writer = AnswerPrinter(io.StringIO() if as_json else stdout, "R²AG:      " if compare else "")
+def _answer_one(asking: Asking, question: str, as_json: bool, stdout: TextIO) -> None:
     found = asking.find(question)
-    answer = asking.answer(found, writer.write)
-    writer.end(answer)
-    plain = asking.answer_plain(found) if compare else None
+    answer, plain = write_answer(asking, found, io.StringIO() if as_json else stdout)
     if as_json:
-        fields = answer_fields(answer)
-        print_json(fields if plain is None else fields | {"plain_answer": plain}, stdout)
+        print_json(answer_fields(answer) | ({} if plain is None else {"plain_answer": plain}), stdout)
         return
-    if plain is not None:
-        print_plain(plain, stdout)
     print(file=stdout)
     print_citations(answer, stdout)
     if answer.documents:

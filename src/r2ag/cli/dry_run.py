@@ -1,4 +1,4 @@
-"""`r2ag train --dry-run`: a real run over a few records in a folder that is thrown away, timed and scaled up."""
+"""`r2ag train --dry-run`: a real run over a few records in a temporary folder, timed and scaled up."""
 
 from __future__ import annotations
 
@@ -6,69 +6,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r2ag.cli.output import in_words, note
+from r2ag.cli.output import Facts, in_words, note
 from r2ag.records.split import split_records
 from r2ag.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from r2ag.adapter.adapter import Adapter
-    from r2ag.cli.training_start import Start
+    from r2ag.cli.training import Start
     from r2ag.types import Record
 
 STEPS = 3
 HELD_BACK = 4  # records of each held-back part
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds that the parts of a whole run would take, and the memory of the trial in bytes."""
-
-    training_records: int
-    held_back_records: int
-    passages: int
-    steps: int
-    evaluations: int
-    encoding_s: float
-    answering_s: float
-    step_s: float
-    evaluation_s: float
-    peak_bytes: int
-
-    @property
-    def total_s(self) -> float:
-        """The whole run."""
-        return self.encoding_s + self.answering_s + self.steps * self.step_s + self.evaluations * self.evaluation_s
-
-    def facts(self) -> list[tuple[str, object]]:
-        """In words, for print_facts."""
-        return [
-            ("records", f"{self.training_records} to train on, {self.held_back_records} held back"),
-            ("encoding", f"{self.passages} passages in {in_words(self.encoding_s)}; once, then cached"),
-            *([("own answers", f"{in_words(self.answering_s)}, once")] if self.answering_s else []),
-            ("training", f"{self.steps} steps of {self.step_s:.1f} s: {in_words(self.steps * self.step_s)}"),
-            ("checks", f"{self.evaluations} of {in_words(self.evaluation_s)} each, on held-back records"),
-            ("in all", f"about {in_words(self.total_s)}"),
-            ("memory", f"{self.peak_bytes / 2**30:.1f} GiB at most"),
-            ("written", "nothing"),
-        ]
-
-
-def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) -> Estimate:
-    """Trains on a few of the records and scales what that took."""
+def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) -> Facts:
+    """How long a whole run would take and how much memory, from a run on a few of the records."""
     from r2ag.records.vectors import describe_records
     from r2ag.training.run import train
 
     split = split_records(records, config.held_back, config.seed)
-    few = [
-        *split.training[: STEPS * config.batch_size],
-        *split.stopping[:HELD_BACK],
-        *split.calibration[:HELD_BACK],
-        *split.threshold[:HELD_BACK],
-    ]
+    trained = split.training[: STEPS * config.batch_size]
+    few = [*trained, *(r for part in (split.stopping, split.calibration, split.threshold) for r in part[:HELD_BACK])]
     note(f"Trying {STEPS} steps on {len(few)} records …")
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "vectors"
@@ -81,21 +43,26 @@ def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) ->
         adapter = train(few, start.parts, start.template, output, once, start.former, cache, start=start.adapter)
         whole_s = time.perf_counter() - started
     steps_taken, training_s, evaluating_s = _timings(adapter)
+    passages = _passages(records)
+    encoding_s *= passages / _passages(few)
+    # The model's own answers to learn from are what is left of the time.
     answering_s = whole_s - training_s - evaluating_s if config.targets != "gold" else 0.0
-    passages, few_passages = _passages(records), _passages(few)
+    answering_s *= len(split.training) / len(trained)
     steps = max(1, round(config.epochs * len(split.training)) // config.batch_size) if config.epochs else 0
-    return Estimate(
-        training_records=len(split.training),
-        held_back_records=len(records) - len(split.training),
-        passages=passages,
-        steps=steps,
-        evaluations=min(config.evaluations, steps),
-        encoding_s=encoding_s * passages / few_passages,
-        answering_s=answering_s * len(split.training) / len(split.training[: STEPS * config.batch_size]),
-        step_s=training_s / steps_taken,
-        evaluation_s=evaluating_s * len(split.stopping) / min(HELD_BACK, len(split.stopping)),
-        peak_bytes=peak_memory(),
-    )
+    step_s = training_s / steps_taken
+    evaluations = min(config.evaluations, steps)
+    evaluation_s = evaluating_s * len(split.stopping) / min(HELD_BACK, len(split.stopping))
+    total_s = encoding_s + answering_s + steps * step_s + evaluations * evaluation_s
+    return [
+        ("records", f"{len(split.training)} to train on, {len(records) - len(split.training)} held back"),
+        ("encoding", f"{passages} passages in {in_words(encoding_s)}; once, then cached"),
+        *([("own answers", f"{in_words(answering_s)}, once")] if answering_s else []),
+        ("training", f"{steps} steps of {step_s:.1f} s: {in_words(steps * step_s)}"),
+        ("checks", f"{evaluations} of {in_words(evaluation_s)} each, on held-back records"),
+        ("in all", f"about {in_words(total_s)}"),
+        ("memory", f"{peak_memory() / 2**30:.1f} GiB at most"),
+        ("written", "nothing"),
+    ]
 
 
 def peak_memory() -> int:

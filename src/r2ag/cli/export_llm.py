@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from r2ag.cli.folders import check_output
-from r2ag.cli.options import GivenAdapter, Llm
+from r2ag.cli import options
+from r2ag.cli.checks import check_output
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 from r2ag.io.atomic import whole_folder
 
 
 def export_llm(
-    adapter: GivenAdapter,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the LLM is written.", show_default=False)],
-    llm: Llm = None,
+    adapter: options.GivenAdapter,
+    output: Annotated[Path, Option(metavar="DIR", help="Where the LLM is written.", show_default=False)],
+    llm: options.Llm = None,
 ) -> None:
     """Write the LLM of a jointly trained adapter (r2ag train --lora) with its LoRA merged, for vLLM.
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
+Facts = list[tuple[str, object]]
+"""Names and values, as print_facts shows them."""
+
 # They reorder the text around them on the screen; right-to-left letters themselves need none of them.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BREAKS = frozenset("\n\r\t\u2028\u2029")
@@ -94,7 +97,7 @@ def print_facts(facts: Iterable[tuple[str, object]], stream: TextIO) -> None:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it: "40 s", "12 min", "3 h 5 min"."""
+    """A duration: "40 s", "12 min" or "3 h 5 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

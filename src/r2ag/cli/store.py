@@ -6,17 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from r2ag.cli.output import print_facts
 
 StoreName = Annotated[
     str,
-    typer.Argument(
-        metavar="STORE",
-        help="A folder, postgresql://HOST/DATABASE or qdrant+http://HOST:6333/COLLECTION.",
-        show_default=False,
-    ),
+    Argument(help="A folder, postgresql://HOST/DATABASE or qdrant+http://HOST:6333/COLLECTION.", show_default=False),
 ]
 
 
@@ -51,7 +47,7 @@ def check(store: StoreName) -> None:
 
 
 def compact(store: StoreName) -> None:
-    """Give the room that removed files took back to the disk."""
+    """Free the disk space that removed files took."""
     from r2ag.store import open_store
 
     opened = open_store(store)
@@ -64,7 +60,7 @@ def remove(
     store: StoreName,
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH…", help="Files, or folders of them; they may be gone.", show_default=False),
+        Argument(metavar="PATH…", help="Files or folders; they may be gone from the disk.", show_default=False),
     ],
 ) -> None:
     """Take files out of a store; the files themselves stay as they are."""
@@ -76,17 +72,17 @@ def remove(
 def copy(
     store: StoreName,
     target: Annotated[
-        str, typer.Argument(metavar="TO", help="Another store, of any kind; made where it is new.", show_default=False)
+        str, Argument(metavar="TO", help="Another store, of any kind; made where it is new.", show_default=False)
     ],
 ) -> None:
     """Copy a store into another one of any kind, as it is: nothing is encoded again.
 
-    Both are read and compared in the end. Interrupt it whenever you like: the same command takes it up where it was.
+    In the end both are read and compared. You can interrupt it at any time: the same command continues.
     """
-    from r2ag.cli.progress import IndexProgress
+    from r2ag.cli.progress import ProgressBar
     from r2ag.store import copy_store, open_store
 
-    with IndexProgress("Copying", "passages") as progress:
+    with ProgressBar("passages") as progress:
         report = copy_store(open_store(store), target, progress)
     print_facts(
         [

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from r2ag.cli.folders import check_output
-from r2ag.cli.options import Limit, MoreFiles, RecordFiles, Seed
+from r2ag.cli import options
+from r2ag.cli.checks import check_output, need
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
-from r2ag.cli.requirements import need_training
 from r2ag.errors import InputError
 from r2ag.io.atomic import whole_folder
 from r2ag.models.wheels import DEFAULT_RETRIEVER
@@ -38,30 +37,30 @@ class Ranking:
 
 
 def train_encoder(
-    data: RecordFiles,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="The LoRA's folder.", show_default=False)],
-    more: MoreFiles = None,
+    data: options.RecordFiles,
+    output: Annotated[Path, Option(metavar="DIR", help="The LoRA's folder.", show_default=False)],
+    more: options.MoreFiles = None,
     retriever: Annotated[
-        str, typer.Option("--retriever", metavar="MODEL", help="The bi-encoder to tune: a folder or a hub name.")
+        str, Option(metavar="MODEL", help="The bi-encoder to tune: a folder or a hub name.")
     ] = DEFAULT_RETRIEVER,
-    epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option(min=2, help="Questions a step.")] = DEFAULT.batch_size,
+    epochs: Annotated[float, Option(help="How often each record is read.")] = DEFAULT.epochs,
+    batch_size: Annotated[int, Option(min=2, help="Questions a step.")] = DEFAULT.batch_size,
     negatives: Annotated[
-        int, typer.Option(min=1, help="Of the record's own distractors, beside those of the batch.")
+        int, Option(min=1, help="Distractors of each record that it is compared with, besides those of the batch.")
     ] = DEFAULT.negatives,
-    learning_rate: Annotated[float, typer.Option(help="Falling linearly.")] = DEFAULT.learning_rate,
-    limit: Limit = None,
-    seed: Seed = DEFAULT.seed,
+    learning_rate: Annotated[float, Option(help="Of AdamW, falling linearly.")] = DEFAULT.learning_rate,
+    limit: options.Limit = None,
+    seed: options.Seed = DEFAULT.seed,
 ) -> None:
     """Fine-tune the feature encoder on records, as a LoRA that r2ag train puts into its adapter.
 
-    The records that r2ag train holds back are held back here too, with the same seed; a third of them says how well
-    the encoder ranks before and after.
+    The records that r2ag train holds back are held back here too, with the same seed; a third of them measures how
+    well the encoder ranks before and after.
     """
     from r2ag.records.mixture import mix, sample
     from r2ag.records.split import split_records
 
-    need_training()
+    need("train")
     if not (0 < epochs < float("inf") and 0 < learning_rate < float("inf")):
         raise InputError("--epochs and --learning-rate must be numbers above 0.")
     folder = check_output(output, "adapter_config.json")

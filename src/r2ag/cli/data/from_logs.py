@@ -1,17 +1,16 @@
-"""`r2ag data from-logs`: training records out of questions whose good documents are known."""
+"""`r2ag data from-logs`: training records from questions whose good documents are known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
-from r2ag.cli.data_convert import facts, write
-from r2ag.cli.data_make import read_passages, with_distractors
-from r2ag.cli.data_options import DistractorFinder, Distractors, OutputFile, check_output_file
-from r2ag.cli.options import MorePaths, Seed
+from r2ag.cli import options
+from r2ag.cli.data import records as shared
+from r2ag.cli.opening import cut_into_passages, read_files
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_RETRIEVER
@@ -24,32 +23,31 @@ if TYPE_CHECKING:
 def from_logs(
     log: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="LOG", help="JSON lines: question, answers, sources (names of good files).", show_default=False
         ),
     ],
-    output: OutputFile,
+    output: shared.OutputFile,
     docs: Annotated[
-        list[Path] | None,
-        typer.Option("--docs", metavar="PATH…", help="The files; more may follow.", show_default="none"),
+        list[Path] | None, Option(metavar="PATH…", help="The files; more may follow.", show_default="none")
     ] = None,
-    more: MorePaths = None,
+    more: options.MorePaths = None,
     store: Annotated[
-        str | None, typer.Option("--store", metavar="STORE", help="Or a store that holds them.", show_default="none")
+        str | None, Option(metavar="STORE", help="Or a store that holds them.", show_default="none")
     ] = None,
-    retriever: DistractorFinder = DEFAULT_RETRIEVER,
-    count: Distractors = 19,
-    seed: Seed = 0,
+    retriever: shared.Retriever = DEFAULT_RETRIEVER,
+    count: shared.Distractors = 19,
+    seed: options.Seed = 0,
 ) -> None:
     """Write records to train on from a log of questions whose good documents are known.
 
-    Of a good file the passages that hold an answer are relevant, or the one nearest to the question where none does. A
-    line may name a store's passages by their ids instead ("passages"). The nearest passages without an answer become
-    distractors.
+    In a good file the passages that contain an answer are relevant; if none does, the passage nearest to the question
+    is. A line may instead name a store's passages by their ids ("passages"). The nearest passages without an answer
+    become distractors.
     """
     from r2ag.records.logs import label, read_log
 
-    check_output_file(output)
+    shared.check_output_file(output)
     if bool(docs) == (store is not None):
         raise InputError("Name the documents either with --docs or with --store.")
     if more and not docs:
@@ -62,17 +60,17 @@ def from_logs(
 
         note("Loading the encoder …")
         encoder = FeatureEncoder.from_pretrained(retriever)
-        passages = _of_store(store) if store is not None else _of_files([*(docs or []), *(more or [])], encoder)
+        passages = _passages([*(docs or []), *(more or [])], store, encoder)
         labelled = label(questions, passages, encoder)
         if not labelled.records:
             first = (*labelled.unknown[0].sources, *map(str, labelled.unknown[0].passages))[0]
             raise InputError(f"{log}: none of its good documents is there, such as {first}; check --docs or --store.")
-        records = with_distractors(labelled.records, list(passages.values()), encoder, count, seed)
-        write(records, output)
+        records = shared.with_distractors(labelled.records, list(passages.values()), encoder, count, seed)
+        shared.write(records, output)
         print_facts(
             [
-                *facts(records),
-                ("nearest", f"{labelled.without_answer} where no good passage holds the answer"),
+                *shared.facts(records),
+                ("nearest", f"{labelled.without_answer} where no good passage contains the answer"),
                 ("left out", f"{len(labelled.unknown)} whose good documents are not there"),
                 ("written", output),
             ],
@@ -80,13 +78,12 @@ def from_logs(
         )
 
 
-def _of_files(paths: list[Path], encoder: FeatureEncoder) -> Mapping[int, Document]:
-    return dict(enumerate(read_passages(paths, encoder)))
-
-
-def _of_store(location: str) -> Mapping[int, Document]:
+def _passages(files: Sequence[Path], store: str | None, encoder: FeatureEncoder) -> Mapping[int, Document]:
+    """The passages by their ids in the store; those of files are numbered."""
+    if store is None:
+        return dict(enumerate(cut_into_passages(read_files(files), encoder)))
     from r2ag.store import open_store
 
-    with open_store(location).snapshot() as snapshot:
+    with open_store(store).snapshot() as snapshot:
         ids = snapshot.ids()
         return dict(zip(ids, snapshot.documents(ids), strict=True))
