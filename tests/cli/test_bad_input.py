@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from r2ag.cli.opening import Source
-from r2ag.cli.training import document_range, weighted_file
+from r2ag.cli.train import document_range, weighted_file
 from r2ag.errors import InputError
 from tests.cli.conftest import Command, Tiny, record, write_records
 from tests.tiny import tiny_encoder_folder, tiny_llm

@@ -84,7 +84,7 @@ def test_sources_are_shown_without_their_common_folder() -> None:
 
 def test_facts_are_plain_text() -> None:
     stream = io.StringIO()
-    print_facts([("name", "[bold]\x1b value")], stream)
+    print_facts(stream, ("name", "[bold]\x1b value"))
     assert stream.getvalue().split() == ["name", "[bold]", "value"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.cli.answers import NOTHING_FOUND
+from r2ag.types import NOTHING_FOUND
 from tests.cli.conftest import TOPICS, Command, Outcome, Tiny
 from tests.cli.test_ask import check_contract
 from tests.tiny import tiny_cross_encoder_folder, tiny_encoder_folder

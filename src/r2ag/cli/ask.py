@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 from typer import Argument, Context, Option
 
 from r2ag.cli import options
-from r2ag.cli.answers import Asking, print_citations, write_answer
 from r2ag.cli.opening import Models, Search, Source
-from r2ag.cli.output import libraries_to_stderr, print_json
+from r2ag.cli.output import libraries_to_stderr
 from r2ag.cli.settings import is_typed
-from r2ag.cli.tables import print_documents
 from r2ag.errors import InputError
-from r2ag.io.as_dict import answer_fields
 
 
 def ask(
     context: Context,
-    question: Annotated[
-        str | None,
-        Argument(metavar="QUESTION", help="In quotes; without one, ask as many as you like.", show_default=False),
-    ] = None,
+    question: Annotated[str | None, Argument(metavar="QUESTION", show_default=False)] = None,
     docs: options.Docs = None,
     more: options.MorePaths = None,
     store: options.Store = None,
-    k: Annotated[int, Option(min=1, help="How many documents to take: the nearest to the question.")] = 5,
-    where: Annotated[
-        str | None,
-        Option(
-            metavar="CONDITION",
-            help="Take only documents of the store that meet it: source, title, section, modified and your own "
-            "metadata, with = != < <= > >= like in, and, or, not.",
-            show_default="all",
-        ),
-    ] = None,
+    k: Annotated[int, Option(min=1)] = 5,
+    where: Annotated[str | None, Option(metavar="CONDITION", show_default="all")] = None,
     finder: options.Finder = "dense",
     reranker: options.Reranker = None,
     encoder: options.Encoder = None,
@@ -48,16 +33,12 @@ def ask(
     adapter: options.Adapter = None,
     engine: options.Engine = "transformers",
     engine_url: options.EngineUrl = None,
-    compare: Annotated[bool, Option("--compare", help="Also show plain RAG's answer.")] = False,
+    compare: Annotated[bool, Option("--compare")] = False,
     as_json: options.AsJson = False,
-    system: Annotated[str | None, Option(metavar="TEXT", help="A system prompt.", show_default="none")] = None,
+    system: Annotated[str | None, Option(metavar="TEXT", show_default="none")] = None,
     max_new_tokens: options.MaxNewTokens = 64,
-    prune: Annotated[
-        bool, Option("--prune/--no-prune", help="Leave out of the prompt documents that are unlikely to be relevant.")
-    ] = True,
-    abstain: Annotated[
-        bool, Option("--abstain/--no-abstain", help="Give no answer where no document is probably relevant.")
-    ] = True,
+    prune: Annotated[bool, Option("--prune/--no-prune")] = True,
+    abstain: Annotated[bool, Option("--abstain/--no-abstain")] = True,
     threshold: options.Threshold = None,
 ) -> None:
     """Answer a question from text, Markdown, HTML, PDF and Word files, or from a store.
@@ -68,12 +49,35 @@ def ask(
     Below the answer stand the documents it cites, and every document that was taken, with the probability that it is
     relevant and the retrieval features behind it: r (similarity to the question), γ (to the documents before it) and
     ζ (to its neighbours).
+
+    Args:
+        question: In quotes; without one, ask as many as you like.
+        k: How many documents to take: the nearest to the question.
+        where: Take only documents of the store that meet it: source, title, section, modified and your own metadata,
+            with = != < <= > >= like in, and, or, not.
+        compare: Also show plain RAG's answer.
+        system: A system prompt.
+        prune: Leave out of the prompt documents that are unlikely to be relevant.
+        abstain: Give no answer where no document is probably relevant.
+
+    Examples:
+        r2ag ask "Who built the first bridge?" --docs notes/
+        r2ag ask "Who built the first bridge?" --docs a.md b.txt --compare
+        r2ag ask --docs notes/
+        r2ag ask "Who built the first bridge?" --docs notes/ --json | jq .citations
+        r2ag ask "Who built the first bridge?" --store my-store --finder hybrid
+        r2ag ask "Who built the first bridge?" --store my-store --where "team = bridges and modified >= 2024-01-01"
     """
     if docs and question is not None and os.path.exists(question):  # noqa: PTH110 - it may be too long for a path
         # A shell that expands notes/*.md puts a file where the question would be.
         more = [Path(question), *(more or [])]
         question = None
-    _check(question, as_json)
+    from r2ag.method.prompting import check_question
+
+    if question is not None:
+        check_question(question)
+    elif as_json:
+        raise InputError("--json prints the answer to one question as one object; give the question, in quotes.")
     models = Models(adapter, llm, retriever, threshold, engine, engine_url)
     source = _settled(context, Source(docs, more, store, Search(where, finder, reranker, encoder, embeddings_url)))
     fill = source.open()
@@ -81,22 +85,15 @@ def ask(
         pipeline = models.load()
         pipeline.check_k(k)
         fill(pipeline)
-        asking = Asking(pipeline, k, source.search.where, max_new_tokens, prune, abstain, system, compare)
-        if question is None:
-            from r2ag.cli.session import Session
+        from r2ag.cli.answers import Asking, answer_one
+        from r2ag.cli.session import Session
 
+        read = {"prune": prune, "abstain": abstain}
+        asking = Asking(pipeline, k, source.search.where, max_new_tokens, system, read, compare)
+        if question is None:
             Session(asking, stdout).run()
         else:
-            _answer_one(asking, question, as_json, stdout)
-
-
-def _check(question: str | None, as_json: bool) -> None:
-    from r2ag.method.prompting import check_question
-
-    if question is not None:
-        check_question(question)
-    elif as_json:
-        raise InputError("--json prints the answer to one question as one object; give the question, in quotes.")
+            answer_one(asking, question, as_json, stdout)
 
 
 def _settled(context: Context, source: Source) -> Source:
@@ -106,15 +103,3 @@ def _settled(context: Context, source: Source) -> Source:
         store = source.store if is_typed(context, "store") else None
         return replace(source, store=store, search=Search(**typed))
     return replace(source, docs=None) if is_typed(context, "store") else source
-
-
-def _answer_one(asking: Asking, question: str, as_json: bool, stdout: TextIO) -> None:
-    found = asking.find(question)
-    answer, plain = write_answer(asking, found, io.StringIO() if as_json else stdout)
-    if as_json:
-        print_json(answer_fields(answer) | ({} if plain is None else {"plain_answer": plain}), stdout)
-        return
-    print(file=stdout)
-    print_citations(answer, stdout)
-    if answer.documents:
-        print_documents(answer, stdout)

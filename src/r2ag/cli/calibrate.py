@@ -21,20 +21,29 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    data: Annotated[Path, Option(metavar="FILE", help="Records (JSON lines) like your questions.", show_default=False)],
+    data: Annotated[Path, Option(metavar="FILE", show_default=False)],
     adapter: options.GivenAdapter,
-    output: Annotated[Path, Option(metavar="DIR", help="Where the calibrated adapter is written.", show_default=False)],
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
     seed: options.Seed = 0,
 ) -> None:
     """Fit an adapter's probabilities, and the threshold for abstaining, to your own records.
 
     One half of the records, drawn by the seed, fits the probabilities; the other half chooses the threshold. Nothing
     else of the adapter changes, and no LLM is loaded.
+
+    Args:
+        data: Records (JSON lines) like your questions.
+        output: Where the calibrated adapter is written.
+
+    Examples:
+        r2ag calibrate --data ours.jsonl --adapter my-adapter --output our-adapter
     """
     from r2ag.records import read_records
 
     folder = check_output(output, "model.safetensors")
-    halves = split_in_half(read_records(data), seed)
+    records = list(read_records(data))
+    random.Random(seed).shuffle(records)
+    halves = records[: len(records) // 2], records[len(records) // 2 :]
     for half in halves:
         if {bool(document.relevant) for record in half for document in record.documents} != {True, False}:
             raise InputError(
@@ -51,15 +60,7 @@ def calibrate(
         fitted = _fit(loaded, halves, f"{sum(map(len, halves))} records of {data.name}")
         loaded.with_calibration(fitted).save_pretrained(folder)
         before, after = in_words(loaded.config.calibration), in_words(fitted)
-        print_facts([("before", before), ("after", after), ("written", folder)], stdout)
-
-
-def split_in_half(records: Sequence[Record], seed: int) -> tuple[list[Record], list[Record]]:
-    """Two halves drawn by the seed."""
-    shuffled = list(records)
-    random.Random(seed).shuffle(shuffled)
-    middle = len(shuffled) // 2
-    return shuffled[:middle], shuffled[middle:]
+        print_facts(stdout, ("before", before), ("after", after), ("written", folder))
 
 
 def in_words(calibration: Calibration) -> str:

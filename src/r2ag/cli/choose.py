@@ -11,7 +11,7 @@ from typer import Option
 from r2ag.cli import options
 from r2ag.cli.checks import check_files, check_folder, check_output
 from r2ag.cli.opening import Models
-from r2ag.cli.output import libraries_to_stderr, print_facts
+from r2ag.cli.output import Facts, libraries_to_stderr, print_facts
 
 if TYPE_CHECKING:
     from r2ag.evaluation.choose import Choice, Score
@@ -19,24 +19,15 @@ if TYPE_CHECKING:
 
 
 def choose(
-    data: Annotated[
-        list[Path], Option(metavar="FILE…", help="The files that the adapter was trained on.", show_default=False)
-    ],
+    data: Annotated[list[Path], Option(metavar="FILE…", show_default=False)],
     adapter: options.GivenAdapter,
-    output: Annotated[
-        Path, Option(metavar="DIR", help="Where the adapter with the choices is written.", show_default=False)
-    ],
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
     more: options.MoreFiles = None,
-    families: Annotated[str, Option(metavar="NAME,…", help="The prompt families to try.", show_default="all")] = "",
-    whole: Annotated[
-        bool, Option("--whole", help="Take all records of files that no training saw, not the held-back part.")
-    ] = False,
+    families: Annotated[str, Option(metavar="NAME,…", show_default="all")] = "",
+    whole: Annotated[bool, Option("--whole")] = False,
     limit: options.Limit = None,
     seed: options.Seed = 0,
-    answers: Annotated[
-        Path | None,
-        Option(metavar="DIR", help="Keep all answers there; a stopped run continues.", show_default="nowhere"),
-    ] = None,
+    answers: Annotated[Path | None, Option(metavar="DIR", show_default="nowhere")] = None,
     max_new_tokens: options.MaxNewTokens = 32,
     batch_size: options.BatchSize = 1,
 ) -> None:
@@ -45,6 +36,17 @@ def choose(
     From each file come the records that r2ag train and train-encoder hold back, at most --limit of them. Evaluation
     compares R²AG with the strongest plain RAG found here, so no test may use these records. Each choice has the highest
     Acc; of equals, the highest F1.
+
+    Args:
+        data: The files that the adapter was trained on.
+        output: Where the adapter with the choices is written.
+        families: The prompt families to try.
+        whole: Take all records of files that no training saw, not the held-back part.
+        answers: Keep all answers there; a stopped run continues.
+
+    Examples:
+        r2ag choose --data nq.jsonl.gz hotpotqa.jsonl.gz --limit 30 --adapter my-adapter --output chosen
+        r2ag choose --data development.jsonl --whole --adapter my-adapter --output chosen
     """
     files = [*data, *(more or [])]
     check_files(files, "--data")
@@ -97,16 +99,16 @@ def _choose(records: list[Record], adapter: str, folder: Path, seed: int, given:
 
 def _print(choice: Choice, folder: Path, stdout: TextIO) -> None:
     print(f"Acc and F1 on {choice.records} records: plain RAG with each prompt on the whole list", file=stdout)
-    print_facts(_marked(choice.family_scores, choice.family), stdout)
+    print_facts(stdout, *_marked(choice.family_scores, choice.family))
     print(f"\nwith {choice.family} on the top n documents", file=stdout)
-    print_facts(_marked(choice.top_n_scores, choice.top_n), stdout)
+    print_facts(stdout, *_marked(choice.top_n_scores, choice.top_n))
     if choice.prune_scores:
         print("\nR²AG that reads what has at least this probability", file=stdout)
-        print_facts(_marked(choice.prune_scores, choice.prune_threshold), stdout)
+        print_facts(stdout, *_marked(choice.prune_scores, choice.prune_threshold))
     print(f"\nwritten: {folder}", file=stdout)
 
 
-def _marked(scores: Mapping[Any, Score], best: object) -> list[tuple[str, object]]:
+def _marked(scores: Mapping[Any, Score], best: object) -> Facts:
     return [
         (str(tried), f"{one.acc:.3f}  {one.f1:.3f}{'  best' if tried == best else ''}") for tried, one in scores.items()
     ]

@@ -16,47 +16,38 @@ from r2ag.cli.output import libraries_to_stderr, print_json, print_markdown
 def evaluate(
     data: options.RecordFiles,
     more: options.MoreFiles = None,
-    methods: Annotated[
-        str,
-        Option(
-            metavar="NAME,…",
-            help=(
-                "Of rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL, "
-                "self-rag-prompted, learned-tokens, xrag, r2ag, r2ag-permuted, r2ag-gold, r2ag+prune, r2ag+top:N, "
-                "r2ag+abstain, r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with "
-                "the first."
-            ),
-        ),
-    ] = "rag,r2ag",
-    k: Annotated[
-        int | None, Option(min=1, help="Take the K nearest documents of each record.", show_default="all")
-    ] = None,
+    methods: Annotated[str, Option(metavar="NAME,…")] = "rag,r2ag",
+    k: Annotated[int | None, Option(min=1, show_default="all")] = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
-    order: Annotated[
-        Literal["encoder", "shuffled", "given"],
-        Option(help="Of the documents: by the encoder, that shuffled, or as the records give it."),
-    ] = "encoder",
+    order: Literal["encoder", "shuffled", "given"] = "encoder",
     llm: options.Llm = None,
     retriever: options.Retriever = None,
     adapter: options.Adapter = None,
-    output: Annotated[
-        Path | None,
-        Option(
-            metavar="DIR",
-            help="Keep answers and figures there; a run that was stopped continues from them.",
-            show_default="nowhere",
-        ),
-    ] = None,
+    output: Annotated[Path | None, Option(metavar="DIR", show_default="nowhere")] = None,
     max_new_tokens: options.MaxNewTokens = 32,
     batch_size: options.BatchSize = 1,
-    all_pairs: Annotated[bool, Option("--all-pairs", help="Compare every two methods.")] = False,
+    all_pairs: Annotated[bool, Option("--all-pairs")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare methods of answering on records, with 95 % intervals.
 
     Acc is 1 where the prediction contains a gold answer. All methods read the same lists and have the same limit of
     new tokens.
+
+    Args:
+        methods: Of rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL,
+            self-rag-prompted, learned-tokens, xrag, r2ag, r2ag-permuted, r2ag-gold, r2ag+prune, r2ag+top:N,
+            r2ag+abstain, r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the
+            first.
+        k: Take the K nearest documents of each record.
+        order: Of the documents: by the encoder, that shuffled, or as the records give it.
+        output: Keep answers and figures there; a run that was stopped continues from them.
+        all_pairs: Compare every two methods.
+
+    Examples:
+        r2ag eval --data nq-test.jsonl.gz --methods rag,r2ag --limit 200
+        r2ag eval --data nq-test.jsonl.gz --methods rag-topn,r2ag,r2ag+prune --output figures
     """
     from r2ag.evaluation.methods import parse_methods
 

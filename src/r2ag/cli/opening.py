@@ -138,9 +138,8 @@ class Source:
             InputError: they can't be read, or the options don't go together.
         """
         self.check()
-        return self._open_files() if self.store is None else self._open_store(self.store)
-
-    def _open_files(self) -> Callable[[Pipeline], None]:
+        if self.store is not None:
+            return self._open_store(self.store)
         for path in self.more or ():
             is_pattern = has_magic(str(path).rstrip("?"))  # a question's last word may end in this mark, too
             if not (os.path.lexists(path) or is_pattern):

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -83,7 +83,7 @@ def print_markdown(text: str, stream: TextIO) -> None:
         print(text, file=stream)
 
 
-def print_facts(facts: Iterable[tuple[str, object]], stream: TextIO) -> None:
+def print_facts(stream: TextIO, *facts: tuple[str, object]) -> None:
     """Names and values in two columns."""
     from rich.table import Table
     from rich.text import Text

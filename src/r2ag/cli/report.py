@@ -20,21 +20,11 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[
-        Path, Argument(metavar="DIR", help="What r2ag eval or r2ag study wrote to --output.", show_default=False)
-    ],
-    output: Annotated[Path | None, Option(metavar="FILE", help="The page.", show_default="DIR/report.html")] = None,
-    title: Annotated[str, Option(help="The title of the page.", show_default="the folder's name")] = "",
-    attention: Annotated[
-        str | None,
-        Option(
-            metavar="ID", help="Also show where the LLM looks in this record; loads the models.", show_default="none"
-        ),
-    ] = None,
-    condition: Annotated[
-        str | None,
-        Option(metavar="ROW", help="Of a study: the row whose records are shown.", show_default="the first"),
-    ] = None,
+    folder: Annotated[Path, Argument(metavar="DIR", show_default=False)],
+    output: Annotated[Path | None, Option(metavar="FILE", show_default="DIR/report.html")] = None,
+    title: Annotated[str, Option(show_default="the folder's name")] = "",
+    attention: Annotated[str | None, Option(metavar="ID", show_default="none")] = None,
+    condition: Annotated[str | None, Option(metavar="ROW", show_default="the first")] = None,
     adapter: options.Adapter = None,
     llm: options.Llm = None,
     retriever: options.Retriever = None,
@@ -42,6 +32,17 @@ def report(
     """Write one HTML page from a folder of results: tables with intervals, plots, and every single record.
 
     The page needs no network and loads nothing; the texts of documents and answers are shown as plain text.
+
+    Args:
+        folder: What r2ag eval or r2ag study wrote to --output.
+        output: The page.
+        title: The title of the page.
+        attention: Also show where the LLM looks in this record; loads the models.
+        condition: Of a study: the row whose records are shown.
+
+    Examples:
+        r2ag report figures
+        r2ag report figures --output page.html --attention 5a8b57f25542995d1e6f1371
     """
     need("eval")
     file = output or folder / "report.html"
@@ -65,7 +66,7 @@ def report(
             page = render(results, name, _attention(results, attention, models))
         with writing(file):
             write_whole(file, page)
-        print_facts([("records", len(results.records)), ("written", file)], stdout)
+        print_facts(stdout, ("records", len(results.records)), ("written", file))
 
 
 def _attention(results: Results | StudyResults, record_id: str | None, models: Models) -> AttentionMap | None:

@@ -24,37 +24,15 @@ if TYPE_CHECKING:
 def serve(
     docs: options.Docs = None,
     more: options.MorePaths = None,
-    store: Annotated[
-        str | None,
-        Option(
-            metavar="STORE",
-            help="A store instead, where documents can be added: a folder, postgresql://… or qdrant+http://…",
-            show_default=False,
-        ),
-    ] = None,
+    store: Annotated[str | None, Option(metavar="STORE", show_default=False)] = None,
     uploads: Annotated[
         Path | None,
-        Option(
-            metavar="DIR",
-            help="Where documents that are added are kept; servers that share a store share this folder, too.",
-            show_default="in the store's folder, or in r2ag's data folder on this machine",
-        ),
+        Option(metavar="DIR", show_default="in the store's folder, or in r2ag's data folder on this machine"),
     ] = None,
-    host: Annotated[str, Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    keys: Annotated[
-        Path | None,
-        Option(
-            metavar="FILE",
-            help="API keys, one a line: `read KEY` or `write KEY`. R2AG_READ_KEYS and R2AG_WRITE_KEYS may hold more, "
-            "separated by commas.",
-            show_default="none",
-        ),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        Option(metavar="NAME", help="A further name of the server; repeatable.", show_default="none"),
-    ] = None,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535)] = 8000,
+    keys: Annotated[Path | None, Option(metavar="FILE", show_default="none")] = None,
+    allow_host: Annotated[list[str] | None, Option(metavar="NAME", show_default="none")] = None,
     finder: options.Finder = "dense",
     reranker: options.Reranker = None,
     encoder: options.Encoder = None,
@@ -65,16 +43,35 @@ def serve(
     threshold: options.Threshold = None,
     engine: options.Engine = "transformers",
     engine_url: options.EngineUrl = None,
-    batch: Annotated[int, Option(min=1, help="Answers that are written at the same time.")] = 8,
-    queue: Annotated[int, Option(min=0, help="Requests that may wait; more are refused.")] = 32,
-    deadline: Annotated[float, Option(min=1, help="Seconds that an answer may take.")] = 120.0,
-    log_text: Annotated[bool, Option("--log-text", help="Log questions and answers, too.")] = False,
+    batch: Annotated[int, Option(min=1)] = 8,
+    queue: Annotated[int, Option(min=0)] = 32,
+    deadline: Annotated[float, Option(min=1)] = 120.0,
+    log_text: Annotated[bool, Option("--log-text")] = False,
 ) -> None:
     """Serve a page to ask from at http://127.0.0.1:8000, and OpenAI clients at /v1, with the model name r2ag.
 
     /docs lists all endpoints: chat, completions, rerank, embeddings, documents. Only this machine can connect, unless
     --host names another address, which needs API keys. On SIGTERM or Ctrl-C the server finishes its running answers
     and ends.
+
+    Args:
+        store: A store instead, where documents can be added: a folder, postgresql://… or qdrant+http://…
+        uploads: Where documents that are added are kept; servers that share a store share this folder, too.
+        host: The address to listen on.
+        port: 0 takes a free one.
+        keys: API keys, one a line: `read KEY` or `write KEY`. R2AG_READ_KEYS and R2AG_WRITE_KEYS may hold more,
+            separated by commas.
+        allow_host: A further name of the server; repeatable.
+        batch: Answers that are written at the same time.
+        queue: Requests that may wait; more are refused.
+        deadline: Seconds that an answer may take.
+        log_text: Log questions and answers, too.
+
+    Examples:
+        r2ag serve --docs notes/
+        r2ag serve --store my-store --port 8080
+        r2ag serve --store my-store --engine vllm --engine-url http://127.0.0.1:8001/v1
+        r2ag serve --store my-store --host 0.0.0.0 --allow-host r2ag.example.org --keys keys.txt
     """
     need("serve")
     from r2ag.server.app import create_app

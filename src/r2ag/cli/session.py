@@ -7,17 +7,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from r2ag.cli.answers import Asking, print_citations, print_plain, write_answer
+from rich.text import Text
+
+from r2ag.answering.answers import Retrieved
+from r2ag.answering.follow_ups import Exchange
+from r2ag.cli.answers import Asking, print_citations
 from r2ag.cli.output import clean, console, note, print_facts
 from r2ag.cli.tables import print_documents, print_why, short_sources
 from r2ag.errors import InputError
-
-if TYPE_CHECKING:
-    from r2ag.answering.answers import Retrieved
-    from r2ag.answering.follow_ups import Exchange
-    from r2ag.types import Answer
+from r2ag.method.prompting import check_question
+from r2ag.types import Answer
 
 PROMPT = "> "
 COMMANDS = (
@@ -91,25 +92,22 @@ class Session:
             case ["/why"]:
                 self._explain()
             case ["/compare"]:
-                print_plain(self._asking.answer_plain(self._given().found), self._stream)
+                self._asking.answer_plain(self._given().found, self._stream)
             case ["/new"]:
                 self._history, self._last = [], None
                 print("The questions so far are forgotten.", file=self._stream)
             case ["/help"]:
-                print_facts(COMMANDS, self._stream)
+                print_facts(self._stream, *COMMANDS)
             case _:
                 raise InputError(f"There is no command {line}; /help lists those there are.")
 
     def _ask(self, question: str) -> None:
-        from r2ag.answering.follow_ups import Exchange
-        from r2ag.method.prompting import check_question
-
         check_question(question)
         understood = self._asking.pipeline.stand_alone(question, self._history)
         if understood != question:
             print(f"Understood as: {clean(understood)}", file=self._stream, flush=True)
         found = self._asking.find(understood)
-        answer, _ = write_answer(self._asking, found, self._stream)
+        answer, _ = self._asking.answer(found, self._stream)
         print_citations(answer, self._stream)
         joined = understood.endswith(question)
         self._history.append(Exchange(question if joined else understood, answer.text))
@@ -123,8 +121,6 @@ class Session:
         return self._last
 
     def _print_document(self, number: str) -> None:
-        from rich.text import Text
-
         documents = self._given().answer.documents
         if not number.isdecimal() or not 1 <= int(number) <= len(documents):
             raise InputError(f"There is no document {number}; the last answer has {len(documents)}.")

@@ -28,56 +28,30 @@ def study_command(name: str) -> Callable[..., None]:
     described = STUDIES[name]
 
     def command(
-        data: Annotated[
-            list[Path], Option(metavar="FILE…", help="Files of test records; more may follow.", show_default=False)
-        ],
-        output: Annotated[
-            Path,
-            Option(metavar="DIR", help="Everything is written there; a stopped study continues.", show_default=False),
-        ],
+        data: Annotated[list[Path], Option(metavar="FILE…", show_default=False)],
+        output: Annotated[Path, Option(metavar="DIR", show_default=False)],
         more: options.MoreFiles = None,
         over: str = described.default,
-        train: Annotated[
-            str | None,
-            Option(
-                metavar="FILE:WEIGHT,…",
-                help="Train adapters on the records of these files, separated by commas.",
-                show_default="nothing is trained",
-            ),
-        ] = None,
-        records: Annotated[
-            int | None, Option(min=1, help="Training records of each run, drawn by the seed.")
-        ] = RECORDS,
-        recipe: Annotated[
-            str | None,
-            Option(
-                metavar="OPTIONS",
-                help="Further options of r2ag train, in quotes; an empty text leaves only those of your settings.",
-                show_default="a small one",
-            ),
-        ] = None,
-        methods: Annotated[
-            str | None,
-            Option(metavar="NAME,…", help="As in r2ag eval, in place of the study's.", show_default="its own"),
-        ] = None,
-        k: Annotated[int | None, Option(min=1, help="The K first documents.", show_default="the study's own")] = None,
+        train: Annotated[str | None, Option(metavar="FILE:WEIGHT,…", show_default="nothing is trained")] = None,
+        records: Annotated[int | None, Option(min=1)] = RECORDS,
+        recipe: Annotated[str | None, Option(metavar="OPTIONS", show_default="a small one")] = None,
+        methods: Annotated[str | None, Option(metavar="NAME,…", show_default="its own")] = None,
+        k: Annotated[int | None, Option(min=1, show_default="the study's own")] = None,
         limit: options.Limit = None,
         seed: options.Seed = 0,
-        seeds: Annotated[
-            int, Option(min=1, help="Runs of what depends on chance; intervals cover their differences, too.")
-        ] = 1,
+        seeds: Annotated[int, Option(min=1)] = 1,
         adapter: options.Adapter = None,
         llm: options.Llm = None,
         retriever: options.Retriever = None,
         max_new_tokens: options.MaxNewTokens = 32,
         batch_size: options.BatchSize = 1,
-        dry_run: Annotated[bool, Option("--dry-run", help="Show what would be run; do nothing.")] = False,
+        dry_run: Annotated[bool, Option("--dry-run")] = False,
         as_json: options.AsJson = False,
     ) -> None:
         need("study")
         if train:
             need("train")
-        from r2ag.cli.training import weighted_file
+        from r2ag.cli.train import weighted_file
         from r2ag.studies.base import RECIPE, Options
 
         given = Options(
@@ -103,16 +77,31 @@ def study_command(name: str) -> Callable[..., None]:
         with libraries_to_stderr() as stdout:
             _run(load(name), given, dry_run, as_json, stdout)
 
-    # The help of --over differs between studies.
+    # What is varied differs between studies.
     default = True if described.default else "the shipped one"
-    command.__annotations__["over"] = Annotated[
-        str, Option(metavar="VALUE,…", help=described.over, show_default=default)
-    ]
+    command.__annotations__["over"] = Annotated[str, Option(metavar="VALUE,…", show_default=default)]
     trains = " It trains adapters, so --train is required." if described.trains else ""
-    command.__doc__ = (
-        f"{described.shows}{trains}\n\n"
-        "Writes results.json, results.md, plots and every single answer to --output; r2ag report makes a page of them."
-    )
+    line = f"--data test.jsonl.gz{' --train train.jsonl.gz' if described.trains else ''} --limit 100 --output {name}"
+    command.__doc__ = f"""{described.shows}{trains}
+
+Writes results.json, results.md, plots and every single answer to --output; r2ag report makes a page of them.
+
+Args:
+    data: Files of test records; more may follow.
+    output: Everything is written there; a stopped study continues.
+    over: {described.over}
+    train: Train adapters on the records of these files, separated by commas.
+    records: Training records of each run, drawn by the seed.
+    recipe: Further options of r2ag train, in quotes; an empty text leaves only those of your settings.
+    methods: As in r2ag eval, in place of the study's.
+    k: The K first documents.
+    seeds: Runs of what depends on chance; intervals cover their differences, too.
+    dry_run: Show what would be run; do nothing.
+
+Examples:
+    r2ag study {name} {line}
+    r2ag study {name} {line} --dry-run
+"""
     return command
 
 
@@ -132,7 +121,8 @@ def _run(study: Study, given: Options, dry_run: bool, as_json: bool, stdout: Tex
     records = read_data(given)
     answers = count_answers(plan, records)  # raises for unknown methods, before hours of training
     if dry_run:
-        print_facts(_plan_facts(plan, records, answers, missing_steps(plan.steps, given.output, said_of)), stdout)
+        missing = missing_steps(plan.steps, given.output, said_of)
+        print_facts(stdout, *_plan_facts(plan, records, answers, missing))
         return
     make_all(plan.steps, given.output, said_of, note, in_words, run_command)
     note("Loading the models …")

@@ -7,15 +7,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from r2ag.answering.explain import Explanation
 from r2ag.cli.output import clean, console
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from r2ag.answering.explain import Explanation
-    from r2ag.types import Answer, ScoredDocument
+from r2ag.types import Answer, ScoredDocument
 
 BAR_CELLS = 5
 WIDTH_WITH_SOURCES = 64
@@ -58,7 +58,6 @@ def print_why(answer: Answer, explanation: Explanation | None, threshold: float,
         explanation: None where there is no answer to explain.
         threshold: the probability of relevance below which no question is answered.
     """
-    from rich.text import Text
 
     def effect(document: ScoredDocument) -> str:
         return in_times(explanation.falls[document.rank]) if explanation and document.used else "(not read)"
@@ -113,9 +112,6 @@ def _title(ratio: int) -> _Column:
 
 
 def _print(answer: Answer, columns: Sequence[_Column], stream: TextIO) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(column.head, justify=column.justify, no_wrap=column.ratio is None, ratio=column.ratio)
@@ -126,16 +122,12 @@ def _print(answer: Answer, columns: Sequence[_Column], stream: TextIO) -> None:
 
 def _probability_bar(probability: float, stream: TextIO) -> Text:
     """A probability as five cells and a number."""
-    from rich.text import Text
-
     cell = "█" if (stream.encoding or "").lower().startswith("utf") else "#"
     filled = round(probability * BAR_CELLS)
     return Text.assemble((cell * filled, "green"), " " * (BAR_CELLS - filled), f" {probability:.2f}")
 
 
 def _one_line(text: str) -> Text:
-    from rich.text import Text
-
     return Text(clean(text), no_wrap=True, overflow="ellipsis")
 
 

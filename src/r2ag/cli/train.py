@@ -12,16 +12,6 @@ from typer import Argument, Context, Option
 from r2ag.cli import options
 from r2ag.cli.checks import check_folder, check_output, need
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
-from r2ag.cli.training import (
-    Start,
-    check_settings,
-    document_range,
-    positive,
-    run_facts,
-    start_anew,
-    start_from_adapter,
-    weighted_file,
-)
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 from r2ag.training.checkpoints import last_checkpoint, whole_checkpoints
@@ -29,7 +19,6 @@ from r2ag.training.config import Order, Targets, TrainingConfig
 from r2ag.types import FEATURES
 
 if TYPE_CHECKING:
-    from r2ag.adapter.adapter import Adapter
     from r2ag.types import Record
 
 DEFAULT = TrainingConfig()
@@ -40,122 +29,89 @@ LEARNED_TOKENS_RATE = 0.03
 
 def train(
     context: Context,
-    data: Annotated[
-        list[str],
-        Option(
-            metavar="FILE:WEIGHT…",
-            help="Files of records; the weight is how many times each is taken (0.5: half of it). More may follow.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path, Option(metavar="DIR", help="The adapter's folder; DIR-run holds log and checkpoints.", show_default=False)
-    ],
+    data: Annotated[list[str], Option(metavar="FILE:WEIGHT…", show_default=False)],
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
     more: Annotated[list[str] | None, Argument(metavar="FILE:WEIGHT", hidden=True)] = None,
-    llm: Annotated[str, Option(metavar="MODEL", help="A folder or a hub name.")] = DEFAULT_LLM,
-    retriever: Annotated[
-        str, Option(metavar="MODEL", help="The feature encoder: a folder or a hub name.")
-    ] = DEFAULT_RETRIEVER,
-    encoder_lora: Annotated[
-        Path | None,
-        Option(metavar="DIR", help="The encoder's LoRA, made by r2ag train-encoder.", show_default="none"),
-    ] = None,
-    start_from: Annotated[
-        str | None,
-        Option(
-            metavar="ADAPTER",
-            help="Continue to train this adapter; LLM, encoder, prompt and sizes are its own.",
-            show_default="none",
-        ),
-    ] = None,
-    method: Annotated[
-        Literal["r2ag", "learned-tokens", "xrag", "raft"],
-        Option(help="r2ag, or a baseline: embeddings by rank, vectors in place of texts, or the LLM alone."),
-    ] = "r2ag",
-    lora: Annotated[bool, Option("--lora", help="Train the LLM too, through a LoRA.")] = False,
-    epochs: Annotated[
-        float, Option(min=0.0, help="How often each record is read; 0 trains the relevance alone.")
-    ] = DEFAULT.epochs,
-    learning_rate: Annotated[
-        float | None, Option(help="Of AdamW, falling linearly.", show_default="0.001; learned-tokens 0.03")
-    ] = None,
-    lora_learning_rate: Annotated[float, Option(help="The LoRA's learning rate.")] = DEFAULT.lora_learning_rate,
-    batch_size: Annotated[int, Option(min=1, help="Lists of documents a step.")] = DEFAULT.batch_size,
-    matching_epochs: Annotated[
-        int, Option(min=0, help="Epochs that train the relevance alone, before the LLM is read; takes seconds.")
-    ] = DEFAULT.matching_epochs,
-    matching_weight: Annotated[
-        float, Option(min=0.0, help="Weight of the relevance in the loss; with 0 only --matching-epochs train it.")
-    ] = DEFAULT.matching_weight,
-    freeze_relevance: Annotated[
-        bool, Option("--freeze-relevance", help="After --matching-epochs train only the embeddings that the LLM reads.")
-    ] = False,
-    slots: Annotated[int, Option(min=1, max=16, help="Embeddings in front of each document.")] = 2,
-    features: Annotated[
-        str, Option(metavar="NAME,…", help="The features to use: these or some of them, or scores of the documents.")
-    ] = ",".join(FEATURES),
-    positions: Annotated[
-        bool, Option("--positions/--no-positions", help="Tell the R²-Former each document's place.")
-    ] = True,
-    order: Annotated[Order, Option(help="Of the documents: by the encoder, shuffled, or half and half.")] = "mixed",
-    prompt: Annotated[
-        str, Option(metavar="NAME", help="The prompt family; best the one that r2ag choose finds for plain RAG.")
-    ] = DEFAULT.prompt,
-    targets: Annotated[
-        Targets,
-        Option(
-            help="What the LLM learns to write: gold answers; its own correct answers from the relevant documents "
-            "alone; or all of its answers from these, with their probabilities."
-        ),
-    ] = "gold",
-    distillation: Annotated[
-        float,
-        Option(min=0.0, help="Weight of giving each word the probability that the relevant documents alone give."),
-    ] = DEFAULT.distillation,
-    max_prompt_tokens: Annotated[
-        int, Option(min=64, help="The longest prompt; documents are shortened to fit.")
-    ] = DEFAULT.max_prompt_tokens,
-    documents: Annotated[
-        str, Option(metavar="LO-HI", help="Documents a list, drawn at random.")
-    ] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
-    relevance_direction: Annotated[
-        bool, Option("--relevance-direction", help="Let the relevance head's probability move the embeddings, too.")
-    ] = False,
-    gold_relevance: Annotated[
-        float,
-        Option(
-            min=0.0,
-            max=1.0,
-            help="Share of lists told the gold labels, falling from half-way on; needs --relevance-direction.",
-        ),
-    ] = DEFAULT.gold_relevance,
-    contrast: Annotated[
-        float, Option(min=0.0, help="Weight of answering better with true features than with permuted ones.")
-    ] = DEFAULT.contrast,
-    without_relevant: Annotated[
-        float, Option(min=0.0, max=1.0, help="Share of lists whose relevant documents are taken out.")
-    ] = DEFAULT.without_relevant,
-    feature_dropout: Annotated[
-        float, Option(min=0.0, max=1.0, help="Share of lists whose features are dropped.")
-    ] = DEFAULT.feature_dropout,
-    gradient_checkpointing: Annotated[
-        bool, Option("--gradient-checkpointing", help="Compute each layer twice: slower, with less memory.")
-    ] = False,
-    vectors: Annotated[
-        Path | None,
-        Option(metavar="DIR", help="A cache of the texts' vectors; runs may share it.", show_default="DIR-run/vectors"),
-    ] = None,
+    llm: Annotated[str, Option(metavar="MODEL")] = DEFAULT_LLM,
+    retriever: Annotated[str, Option(metavar="MODEL")] = DEFAULT_RETRIEVER,
+    encoder_lora: Annotated[Path | None, Option(metavar="DIR", show_default="none")] = None,
+    start_from: Annotated[str | None, Option(metavar="ADAPTER", show_default="none")] = None,
+    method: Literal["r2ag", "learned-tokens", "xrag", "raft"] = "r2ag",
+    lora: Annotated[bool, Option("--lora")] = False,
+    epochs: Annotated[float, Option(min=0.0)] = DEFAULT.epochs,
+    learning_rate: Annotated[float | None, Option(show_default="0.001; learned-tokens 0.03")] = None,
+    lora_learning_rate: float = DEFAULT.lora_learning_rate,
+    batch_size: Annotated[int, Option(min=1)] = DEFAULT.batch_size,
+    matching_epochs: Annotated[int, Option(min=0)] = DEFAULT.matching_epochs,
+    matching_weight: Annotated[float, Option(min=0.0)] = DEFAULT.matching_weight,
+    freeze_relevance: Annotated[bool, Option("--freeze-relevance")] = False,
+    slots: Annotated[int, Option(min=1, max=16)] = 2,
+    features: Annotated[str, Option(metavar="NAME,…")] = ",".join(FEATURES),
+    positions: Annotated[bool, Option("--positions/--no-positions")] = True,
+    order: Order = "mixed",
+    prompt: Annotated[str, Option(metavar="NAME")] = DEFAULT.prompt,
+    targets: Targets = "gold",
+    distillation: Annotated[float, Option(min=0.0)] = DEFAULT.distillation,
+    max_prompt_tokens: Annotated[int, Option(min=64)] = DEFAULT.max_prompt_tokens,
+    documents: Annotated[str, Option(metavar="LO-HI")] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
+    relevance_direction: Annotated[bool, Option("--relevance-direction")] = False,
+    gold_relevance: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.gold_relevance,
+    contrast: Annotated[float, Option(min=0.0)] = DEFAULT.contrast,
+    without_relevant: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.without_relevant,
+    feature_dropout: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.feature_dropout,
+    gradient_checkpointing: Annotated[bool, Option("--gradient-checkpointing")] = False,
+    vectors: Annotated[Path | None, Option(metavar="DIR", show_default="DIR-run/vectors")] = None,
     limit: options.Limit = None,
     seed: options.Seed = DEFAULT.seed,
-    resume: Annotated[bool, Option("--resume", help="Continue a run that was stopped or killed.")] = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Estimate how long it would take and how much memory; write nothing.")
-    ] = False,
+    resume: Annotated[bool, Option("--resume")] = False,
+    dry_run: Annotated[bool, Option("--dry-run")] = False,
 ) -> None:
     """Train an adapter on question-answering records.
 
     A record is one line of JSON: id, question, answers, and documents with title, text and relevant (true or false).
     Some records are held back to stop training in time and to calibrate probabilities.
+
+    Args:
+        data: Files of records; the weight is how many times each is taken (0.5: half of it). More may follow.
+        output: The adapter's folder; DIR-run holds log and checkpoints.
+        llm: A folder or a hub name.
+        retriever: The feature encoder: a folder or a hub name.
+        encoder_lora: The encoder's LoRA, made by r2ag train-encoder.
+        start_from: Continue to train this adapter; LLM, encoder, prompt and sizes are its own.
+        method: r2ag, or a baseline: embeddings by rank, vectors in place of texts, or the LLM alone.
+        lora: Train the LLM too, through a LoRA.
+        epochs: How often each record is read; 0 trains the relevance alone.
+        learning_rate: Of AdamW, falling linearly.
+        lora_learning_rate: The LoRA's learning rate.
+        batch_size: Lists of documents a step.
+        matching_epochs: Epochs that train the relevance alone, before the LLM is read; takes seconds.
+        matching_weight: Weight of the relevance in the loss; with 0 only --matching-epochs train it.
+        freeze_relevance: After --matching-epochs train only the embeddings that the LLM reads.
+        slots: Embeddings in front of each document.
+        features: The features to use: these or some of them, or scores of the documents.
+        positions: Tell the R²-Former each document's place.
+        order: Of the documents: by the encoder, shuffled, or half and half.
+        prompt: The prompt family; best the one that r2ag choose finds for plain RAG.
+        targets: What the LLM learns to write: gold answers; its own correct answers from the relevant documents alone;
+            or all of its answers from these, with their probabilities.
+        distillation: Weight of giving each word the probability that the relevant documents alone give.
+        max_prompt_tokens: The longest prompt; documents are shortened to fit.
+        documents: Documents a list, drawn at random.
+        relevance_direction: Let the relevance head's probability move the embeddings, too.
+        gold_relevance: Share of lists told the gold labels, falling from half-way on; needs --relevance-direction.
+        contrast: Weight of answering better with true features than with permuted ones.
+        without_relevant: Share of lists whose relevant documents are taken out.
+        feature_dropout: Share of lists whose features are dropped.
+        gradient_checkpointing: Compute each layer twice: slower, with less memory.
+        vectors: A cache of the texts' vectors; runs may share it.
+        resume: Continue a run that was stopped or killed.
+        dry_run: Estimate how long it would take and how much memory; write nothing.
+
+    Examples:
+        r2ag train --data records.jsonl --output my-adapter --dry-run
+        r2ag train --data nq.jsonl.gz hotpotqa.jsonl.gz:0.5 --output my-adapter
+        r2ag train --data nq.jsonl.gz --output my-adapter --resume
+        r2ag train --data nq.jsonl.gz --output joint --lora --llm Qwen/Qwen3-0.6B
     """
     need("train")
     files = [weighted_file(argument) for argument in [*data, *(more or [])]]
@@ -165,10 +121,10 @@ def train(
     config = TrainingConfig(
         method=method,
         lora=lora,
-        epochs=positive(epochs, "--epochs") if epochs else 0.0,
+        epochs=_positive(epochs, "--epochs") if epochs else 0.0,
         batch_size=batch_size,
-        learning_rate=positive(learning_rate, "--learning-rate"),
-        lora_learning_rate=positive(lora_learning_rate, "--lora-learning-rate"),
+        learning_rate=_positive(learning_rate, "--learning-rate"),
+        lora_learning_rate=_positive(lora_learning_rate, "--lora-learning-rate"),
         matching_epochs=matching_epochs,
         matching_weight=matching_weight,
         freeze_relevance=freeze_relevance,
@@ -199,6 +155,8 @@ def train(
     records = _records(files, limit, config)
     with libraries_to_stderr() as stdout:
         note("Loading the models …")
+        from r2ag.cli.training import check_settings, estimate, run, run_facts, start_anew, start_from_adapter
+
         if start_from is None:
             names = tuple(features.split(","))
             sizes = {"slots": slots, "features": names, "positions": positions}
@@ -207,13 +165,11 @@ def train(
             start, config = start_from_adapter(start_from, context, config)
         check_settings(records, start, config)
         if dry_run:
-            from r2ag.cli.dry_run import estimate
-
-            print_facts(estimate(records, start, config), stdout)
+            print_facts(stdout, *estimate(records, start, config))
             return
-        adapter = _train(records, start, folder, config, vectors or work / "vectors", resume)
+        adapter = run(records, start, folder, config, vectors or work / "vectors", resume)
         if os.environ.get("RANK", "0") == "0":
-            print_facts(run_facts(adapter, work), stdout)
+            print_facts(stdout, *run_facts(adapter, work))
 
 
 def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: TrainingConfig) -> list[Record]:
@@ -227,16 +183,35 @@ def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: Tra
     return records
 
 
-def _train(
-    records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, vectors: Path, resume: bool
-) -> Adapter:
-    from r2ag.training.run import train as run
+def weighted_file(argument: str) -> tuple[Path, float]:
+    """FILE or FILE:WEIGHT; a file whose name ends in a colon and a number is taken as it is."""
+    name, _, weight = argument.rpartition(":")
+    if name and not Path(argument).exists():
+        try:
+            return Path(name), float(weight)
+        except ValueError:
+            pass
+    return Path(argument), 1.0
 
-    parts, template, former = start.parts, start.template, start.former
-    try:
-        return run(records, parts, template, folder, config, former, vectors, resume=resume, start=start.adapter)
-    except KeyboardInterrupt:
-        work = folder.with_name(f"{folder.name}-run")
-        if whole_checkpoints(work):
-            note(f"The same command with --resume continues from the last checkpoint in {work}.")
-        raise
+
+def document_range(argument: str) -> tuple[int, int]:
+    """LO-HI, or one number for both.
+
+    Raises:
+        InputError: it is neither.
+    """
+    low, dash, high = argument.partition("-")
+    if not low.isdecimal() or (dash and not high.isdecimal()):
+        raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
+    return int(low), int(high if dash else low)
+
+
+def _positive(value: float, option: str) -> float:
+    """The value.
+
+    Raises:
+        InputError: it is not above 0, or not finite.
+    """
+    if not 0 < value < float("inf"):
+        raise InputError(f"{option} is {value:g}; give a number above 0.")
+    return value

@@ -1,29 +1,39 @@
-"""What `r2ag train` starts from, checks and tells."""
+"""The work of `r2ag train`: what it starts from, checks, estimates and tells. Importing this loads torch."""
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from typer import Context
+
+from r2ag.adapter.adapter import Adapter
+from r2ag.adapter.loading import load_encoder
 from r2ag.cli.info import loss_facts
-from r2ag.cli.output import Facts
+from r2ag.cli.output import Facts, in_words, note
 from r2ag.cli.settings import is_typed
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
+from r2ag.method.former import FormerConfig
+from r2ag.method.model import context_window, embedding_table
+from r2ag.method.prompting import PromptBuilder, PromptTemplate
+from r2ag.method.templates import plain_template, with_slots, with_slots_alone
+from r2ag.models import load_llm
+from r2ag.records.split import split_records
+from r2ag.records.vectors import describe_records
+from r2ag.training.checkpoints import whole_checkpoints
 from r2ag.training.config import TrainingConfig
-from r2ag.types import VECTOR
+from r2ag.training.run import Parts, train
+from r2ag.types import VECTOR, Document, Record
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import typer
-
-    from r2ag.adapter.adapter import Adapter
-    from r2ag.method.former import FormerConfig
-    from r2ag.method.prompting import PromptTemplate
-    from r2ag.training.run import Parts
-    from r2ag.types import Record
-
+TRIAL_STEPS = 3
+HELD_BACK = 4  # records of each held-back part that a trial takes
 ADAPTERS_OWN = (
     *("llm", "retriever", "encoder_lora", "method", "slots"),
     *("features", "positions", "relevance_direction", "prompt"),
@@ -47,13 +57,6 @@ def start_anew(llm: str, retriever: str, encoder_lora: Path | None, config: Trai
     Raises:
         InputError: a model can't be loaded, or there is no such prompt.
     """
-    from r2ag.encoder.encoder import FeatureEncoder
-    from r2ag.method.former import FormerConfig
-    from r2ag.method.model import embedding_table
-    from r2ag.method.templates import plain_template, with_slots, with_slots_alone
-    from r2ag.models import load_llm
-    from r2ag.training.run import Parts
-
     template = plain_template(config.prompt)
     encoder = FeatureEncoder.from_pretrained(retriever, encoder_lora)
     model, tokenizer = load_llm(llm)
@@ -66,17 +69,12 @@ def start_anew(llm: str, retriever: str, encoder_lora: Path | None, config: Trai
     return Start(Parts(model, tokenizer, encoder, llm), template, former)
 
 
-def start_from_adapter(name: str, context: typer.Context, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
+def start_from_adapter(name: str, context: Context, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
     """Loads an adapter and its models; returns the settings with the adapter's method and prompt.
 
     Raises:
         InputError: they can't be loaded, or an option names what is the adapter's own.
     """
-    from r2ag.adapter.adapter import Adapter
-    from r2ag.adapter.loading import load_encoder
-    from r2ag.models import load_llm
-    from r2ag.training.run import Parts
-
     for option in ADAPTERS_OWN:
         if is_typed(context, option):
             raise InputError(f"--start-from takes --{option.replace('_', '-')} from the adapter; leave it out.")
@@ -93,10 +91,6 @@ def check_settings(records: Sequence[Record], start: Start, config: TrainingConf
     Raises:
         InputError: they don't, or the prompt does not fit.
     """
-    from r2ag.method.model import context_window
-    from r2ag.method.prompting import PromptBuilder
-    from r2ag.types import Document
-
     parts, former = start.parts, start.former
     if config.most_documents > former.max_documents:
         raise InputError(
@@ -130,35 +124,79 @@ def run_facts(adapter: Adapter, work: Path) -> Facts:
     ]
 
 
-def weighted_file(argument: str) -> tuple[Path, float]:
-    """FILE or FILE:WEIGHT; a file whose name ends in a colon and a number is taken as it is."""
-    name, _, weight = argument.rpartition(":")
-    if name and not Path(argument).exists():
-        try:
-            return Path(name), float(weight)
-        except ValueError:
-            pass
-    return Path(argument), 1.0
+def run(
+    records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, vectors: Path, resume: bool
+) -> Adapter:
+    """Trains; when it is interrupted, tells how to continue."""
+    parts, template, former = start.parts, start.template, start.former
+    try:
+        return train(records, parts, template, folder, config, former, vectors, resume=resume, start=start.adapter)
+    except KeyboardInterrupt:
+        work = folder.with_name(f"{folder.name}-run")
+        if whole_checkpoints(work):
+            note(f"The same command with --resume continues from the last checkpoint in {work}.")
+        raise
 
 
-def document_range(argument: str) -> tuple[int, int]:
-    """LO-HI, or one number for both.
+def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) -> Facts:
+    """How long a whole run would take and how much memory, from a run on a few of the records."""
+    split = split_records(records, config.held_back, config.seed)
+    trained = split.training[: TRIAL_STEPS * config.batch_size]
+    few = [*trained, *(r for part in (split.stopping, split.calibration, split.threshold) for r in part[:HELD_BACK])]
+    note(f"Trying {TRIAL_STEPS} steps on {len(few)} records …")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder) / "vectors"
+        started = time.perf_counter()
+        describe_records(start.parts.encoder, few, cache)
+        encoding_s = time.perf_counter() - started
+        once = replace(config, epochs=1.0, evaluations=1, matching_epochs=1)
+        started = time.perf_counter()
+        output = Path(folder) / "adapter"
+        adapter = train(few, start.parts, start.template, output, once, start.former, cache, start=start.adapter)
+        whole_s = time.perf_counter() - started
+    steps_taken, training_s, evaluating_s = _timings(adapter)
+    passages = _passages(records)
+    encoding_s *= passages / _passages(few)
+    # The model's own answers to learn from are what is left of the time.
+    answering_s = whole_s - training_s - evaluating_s if config.targets != "gold" else 0.0
+    answering_s *= len(split.training) / len(trained)
+    steps = max(1, round(config.epochs * len(split.training)) // config.batch_size) if config.epochs else 0
+    step_s = training_s / steps_taken
+    evaluations = min(config.evaluations, steps)
+    evaluation_s = evaluating_s * len(split.stopping) / min(HELD_BACK, len(split.stopping))
+    total_s = encoding_s + answering_s + steps * step_s + evaluations * evaluation_s
+    return [
+        ("records", f"{len(split.training)} to train on, {len(records) - len(split.training)} held back"),
+        ("encoding", f"{passages} passages in {in_words(encoding_s)}; once, then cached"),
+        *([("own answers", f"{in_words(answering_s)}, once")] if answering_s else []),
+        ("training", f"{steps} steps of {step_s:.1f} s: {in_words(steps * step_s)}"),
+        ("checks", f"{evaluations} of {in_words(evaluation_s)} each, on held-back records"),
+        ("in all", f"about {in_words(total_s)}"),
+        ("memory", f"{peak_memory() / 2**30:.1f} GiB at most"),
+        ("written", "nothing"),
+    ]
 
-    Raises:
-        InputError: it is neither.
-    """
-    low, dash, high = argument.partition("-")
-    if not low.isdecimal() or (dash and not high.isdecimal()):
-        raise InputError(f"--documents is {argument!r}; give two numbers as in 1-10.")
-    return int(low), int(high if dash else low)
+
+def peak_memory() -> int:
+    """The most memory that was in use, in bytes: the GPU's where there is one, else this process's (0 if unknown)."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024
 
 
-def positive(value: float, option: str) -> float:
-    """The value.
+def _timings(adapter: Adapter) -> tuple[int, float, float]:
+    """Steps, seconds that they took, and seconds of one evaluation, from the trial's log."""
+    history = adapter.config.training["history"]
+    evaluations = [float(entry["eval_runtime"]) for entry in history if "eval_runtime" in entry]
+    summary = next(entry for entry in history if "train_runtime" in entry)
+    steps = int(summary["step"])
+    return steps, max(0.0, float(summary["train_runtime"]) - sum(evaluations)), evaluations[0] if evaluations else 0.0
 
-    Raises:
-        InputError: it is not above 0, or not finite.
-    """
-    if not 0 < value < float("inf"):
-        raise InputError(f"{option} is {value:g}; give a number above 0.")
-    return value
+
+def _passages(records: Sequence[Record]) -> int:
+    return len({document.passage for record in records for document in record.documents})

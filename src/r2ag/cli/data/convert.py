@@ -18,22 +18,13 @@ if TYPE_CHECKING:
 
 
 def convert(
-    source: Annotated[
-        str,
-        Argument(
-            metavar="INPUT",
-            help="A file, a folder in BEIR's format, or a name on the Hugging Face hub.",
-            show_default=False,
-        ),
-    ],
+    source: Annotated[str, Argument(metavar="INPUT", show_default=False)],
     output: shared.OutputFile,
     form: shared.Format = None,
     subset: shared.Subset = None,
     split: shared.Split = None,
-    retriever: Annotated[
-        str, Option(metavar="MODEL", help="BEIR: what finds each question's documents in the corpus.")
-    ] = DEFAULT_RETRIEVER,
-    documents: Annotated[int, Option(min=1, help="BEIR: how many it finds.")] = 20,
+    retriever: Annotated[str, Option(metavar="MODEL")] = DEFAULT_RETRIEVER,
+    documents: Annotated[int, Option(min=1)] = 20,
     seed: options.Seed = 0,
 ) -> None:
     """Write a published data set as records that the other commands read.
@@ -43,6 +34,16 @@ def convert(
     relevant, they are reordered by a hash of their text.
 
     Entries without an answer or without documents are left out, and counted.
+
+    Args:
+        source: A file, a folder in BEIR's format, or a name on the Hugging Face hub.
+        retriever: BEIR: what finds each question's documents in the corpus.
+        documents: BEIR: how many it finds.
+
+    Examples:
+        r2ag data convert hotpot_dev_distractor_v1.json --output hotpotqa.jsonl.gz
+        r2ag data convert hotpotqa/hotpot_qa --subset distractor --split validation --output hotpotqa.jsonl.gz
+        r2ag data convert beir/hotpotqa --documents 20 --output open-hotpotqa.jsonl.gz
     """
     shared.check_output_file(output)
     with libraries_to_stderr() as stdout:
@@ -55,13 +56,11 @@ def convert(
             conversion = read_data_set(source, form, seed, subset, split or "train")
         shared.write(conversion.records, output)
         print_facts(
-            [
-                ("format", conversion.format),
-                *shared.facts(conversion.records),
-                ("left out", f"{conversion.left_out} without an answer or without documents"),
-                ("written", output),
-            ],
             stdout,
+            ("format", conversion.format),
+            *shared.facts(conversion.records),
+            ("left out", f"{conversion.left_out} without an answer or without documents"),
+            ("written", output),
         )
 
 

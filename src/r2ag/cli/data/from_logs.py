@@ -21,20 +21,11 @@ if TYPE_CHECKING:
 
 
 def from_logs(
-    log: Annotated[
-        Path,
-        Argument(
-            metavar="LOG", help="JSON lines: question, answers, sources (names of good files).", show_default=False
-        ),
-    ],
+    log: Annotated[Path, Argument(metavar="LOG", show_default=False)],
     output: shared.OutputFile,
-    docs: Annotated[
-        list[Path] | None, Option(metavar="PATH…", help="The files; more may follow.", show_default="none")
-    ] = None,
+    docs: Annotated[list[Path] | None, Option(metavar="PATH…", show_default="none")] = None,
     more: options.MorePaths = None,
-    store: Annotated[
-        str | None, Option(metavar="STORE", help="Or a store that holds them.", show_default="none")
-    ] = None,
+    store: Annotated[str | None, Option(metavar="STORE", show_default="none")] = None,
     retriever: shared.Retriever = DEFAULT_RETRIEVER,
     count: shared.Distractors = 19,
     seed: options.Seed = 0,
@@ -44,6 +35,15 @@ def from_logs(
     In a good file the passages that contain an answer are relevant; if none does, the passage nearest to the question
     is. A line may instead name a store's passages by their ids ("passages"). The nearest passages without an answer
     become distractors.
+
+    Args:
+        log: JSON lines: question, answers, sources (names of good files).
+        docs: The files; more may follow.
+        store: Or a store that holds them.
+
+    Examples:
+        r2ag data from-logs questions.jsonl --docs notes/ --output training.jsonl.gz
+        r2ag data from-logs questions.jsonl --store my-store --output training.jsonl.gz
     """
     from r2ag.records.logs import label, read_log
 
@@ -68,13 +68,11 @@ def from_logs(
         records = shared.with_distractors(labelled.records, list(passages.values()), encoder, count, seed)
         shared.write(records, output)
         print_facts(
-            [
-                *shared.facts(records),
-                ("nearest", f"{labelled.without_answer} where no good passage contains the answer"),
-                ("left out", f"{len(labelled.unknown)} whose good documents are not there"),
-                ("written", output),
-            ],
             stdout,
+            *shared.facts(records),
+            ("nearest", f"{labelled.without_answer} where no good passage contains the answer"),
+            ("left out", f"{len(labelled.unknown)} whose good documents are not there"),
+            ("written", output),
         )
 
 

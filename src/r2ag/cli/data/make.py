@@ -24,28 +24,14 @@ if TYPE_CHECKING:
 
 
 def make(
-    docs: Annotated[
-        list[Path], Option(metavar="PATH…", help="Files, folders or patterns; more may follow.", show_default=False)
-    ],
+    docs: Annotated[list[Path], Option(metavar="PATH…", show_default=False)],
     output: shared.OutputFile,
     more: options.MorePaths = None,
-    llm: Annotated[
-        str, Option(metavar="MODEL", help="The LLM that writes: a folder, a hub name, or its name at the --endpoint.")
-    ] = DEFAULT_LLM,
-    endpoint: Annotated[
-        str | None,
-        Option(
-            metavar="URL",
-            help="An OpenAI-compatible server that has the --llm, as in http://localhost:11434/v1; its key is taken "
-            "from OPENAI_API_KEY.",
-            show_default="this machine",
-        ),
-    ] = None,
+    llm: Annotated[str, Option(metavar="MODEL")] = DEFAULT_LLM,
+    endpoint: Annotated[str | None, Option(metavar="URL", show_default="this machine")] = None,
     retriever: shared.Retriever = DEFAULT_RETRIEVER,
     count: shared.Distractors = 19,
-    limit: Annotated[
-        int | None, Option(min=1, metavar="N", help="Ask N passages, drawn by the seed.", show_default="all")
-    ] = None,
+    limit: Annotated[int | None, Option(min=1, metavar="N", show_default="all")] = None,
     seed: options.Seed = 0,
 ) -> None:
     """Write questions and answers from your documents, as records to train and evaluate on.
@@ -54,6 +40,17 @@ def make(
     don't contain the answer become its distractors.
 
     You can interrupt it at any time: the same command continues.
+
+    Args:
+        docs: Files, folders or patterns; more may follow.
+        llm: The LLM that writes: a folder, a hub name, or its name at the --endpoint.
+        endpoint: An OpenAI-compatible server that has the --llm, as in http://localhost:11434/v1; its key is taken from
+            OPENAI_API_KEY.
+        limit: Ask N passages, drawn by the seed.
+
+    Examples:
+        r2ag data make --docs notes/ --output notes.jsonl.gz
+        r2ag data make --docs notes/ --output notes.jsonl.gz --endpoint http://localhost:11434/v1 --llm qwen3:8b
     """
     from r2ag.records.make import as_records
     from r2ag.records.mixture import sample
@@ -82,7 +79,7 @@ def make(
         finished = shared.with_distractors(records, passages, encoder, count, seed)
         shared.write(finished, output)
         log.unlink(missing_ok=True)
-        print_facts([*shared.facts(finished), ("left out", left_out or "nothing"), ("written", output)], stdout)
+        print_facts(stdout, *shared.facts(finished), ("left out", left_out or "nothing"), ("written", output))
 
 
 def _writer(llm: str, endpoint: str | None) -> QuestionWriter:

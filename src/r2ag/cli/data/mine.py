@@ -15,23 +15,9 @@ from r2ag.models.wheels import DEFAULT_RETRIEVER
 
 
 def mine(
-    source: Annotated[
-        str,
-        Argument(
-            metavar="QUESTIONS",
-            help="Questions with answers and the passages that answer them, in any format that data convert reads.",
-            show_default=False,
-        ),
-    ],
+    source: Annotated[str, Argument(metavar="QUESTIONS", show_default=False)],
     output: shared.OutputFile,
-    pool: Annotated[
-        list[Path] | None,
-        Option(
-            metavar="PATH…",
-            help="Passages as JSON lines, text or Markdown; more may follow.",
-            show_default="those of all questions",
-        ),
-    ] = None,
+    pool: Annotated[list[Path] | None, Option(metavar="PATH…", show_default="those of all questions")] = None,
     more: options.MorePaths = None,
     count: shared.Distractors = 19,
     form: shared.Format = None,
@@ -42,6 +28,14 @@ def mine(
 
     A question keeps its relevant passages; the others are replaced. A hash of their text decides the order of the
     documents. Questions without a relevant passage are left out, and counted.
+
+    Args:
+        source: Questions with answers and the passages that answer them, in any format that data convert reads.
+        pool: Passages as JSON lines, text or Markdown; more may follow.
+
+    Examples:
+        r2ag data mine questions.jsonl --pool notes/ --output training.jsonl.gz
+        r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz
     """
     from r2ag.records.formats import read_data_set
     from r2ag.records.pool import read_pool
@@ -66,11 +60,9 @@ def mine(
         shared.write(mined, output)
         few = sum(sum(not document.relevant for document in record.documents) < count for record in mined)
         print_facts(
-            [
-                *shared.facts(mined),
-                ("left out", f"{len(records) - len(asked)} without a relevant passage"),
-                ("distractors", f"{few} with less than {count}"),
-                ("written", output),
-            ],
             stdout,
+            *shared.facts(mined),
+            ("left out", f"{len(records) - len(asked)} without a relevant passage"),
+            ("distractors", f"{few} with less than {count}"),
+            ("written", output),
         )

@@ -21,18 +21,9 @@ if TYPE_CHECKING:
 
 
 def stats(
-    sources: Annotated[
-        list[str],
-        Argument(
-            metavar="FILE…",
-            help="Files, folders in BEIR's format, or names on the Hugging Face hub.",
-            show_default=False,
-        ),
-    ],
-    retriever: Annotated[
-        str | None, Option(metavar="MODEL", help="Also measure how well this bi-encoder ranks.", show_default="none")
-    ] = None,
-    llm: Annotated[str, Option(metavar="MODEL", help="The LLM whose tokens are counted.")] = DEFAULT_LLM,
+    sources: Annotated[list[str], Argument(metavar="FILE…", show_default=False)],
+    retriever: Annotated[str | None, Option(metavar="MODEL", show_default="none")] = None,
+    llm: Annotated[str, Option(metavar="MODEL")] = DEFAULT_LLM,
     form: shared.Format = None,
     subset: shared.Subset = None,
     split: shared.Split = None,
@@ -42,6 +33,15 @@ def stats(
 
     For each: records, documents and relevant documents a record, tokens, and with --retriever MAP, recall and nDCG. A
     corpus in BEIR's format is searched as a whole, to rank 100.
+
+    Args:
+        sources: Files, folders in BEIR's format, or names on the Hugging Face hub.
+        retriever: Also measure how well this bi-encoder ranks.
+        llm: The LLM whose tokens are counted.
+
+    Examples:
+        r2ag data stats nq.jsonl.gz hotpotqa.jsonl.gz
+        r2ag data stats nq.jsonl.gz --retriever sentence-transformers/all-MiniLM-L6-v2 --json
     """
     if retriever is not None:
         need("ranking")
