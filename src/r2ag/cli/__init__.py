@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -176,7 +176,7 @@ def _stop_writing() -> int:
     return FAILED
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, *place: object) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, *place: Any, **how: Any) -> None:
     """Shows our own warnings to the user, in one line; those of libraries are for developers."""
     if _PACKAGE in Path(filename).parents or os.environ.get("R2AG_TRACEBACK") == "1":
         _say(f"r2ag: {message}")

@@ -29,9 +29,7 @@ class CopyReport:
     checksum: str
 
 
-def copy_store(
-    source: AnyStore, target: str | Path, on_progress: Progress | None = None
-) -> CopyReport:
+def copy_store(source: AnyStore, target: str | Path, on_progress: Progress | None = None) -> CopyReport:
     """Copies what a store holds, then reads both and compares.
 
     When it is interrupted, even by a kill, the same call takes it up where it was.
