@@ -51,7 +51,7 @@ def ask(
     ζ (to its neighbours).
 
     Args:
-        question: In quotes; without one, ask as many as you like.
+        question: The question, in quotes; leave it out to ask several.
         k: How many documents to take: the nearest to the question.
         where: Take only documents of the store that meet it: source, title, section, modified and your own metadata,
             with = != < <= > >= like in, and, or, not.

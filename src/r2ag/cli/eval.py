@@ -36,12 +36,12 @@ def evaluate(
     new tokens.
 
     Args:
-        methods: Of rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL,
+        methods: The methods: rag, rag-topn, cot, cutoff:T, rerank:N=MODEL, recomp, longllmlingua, crag, self-rag=MODEL,
             self-rag-prompted, learned-tokens, xrag, r2ag, r2ag-permuted, r2ag-gold, r2ag+prune, r2ag+top:N,
             r2ag+abstain, r2ag-words, raft, r2ag+raft; NAME=FOLDER takes another adapter. Each is compared with the
             first.
         k: Take the K nearest documents of each record.
-        order: Of the documents: by the encoder, that shuffled, or as the records give it.
+        order: Order of the documents: by the encoder, the same shuffled, or as in the records.
         output: Keep answers and figures there; a run that was stopped continues from them.
         all_pairs: Compare every two methods.
 

@@ -56,9 +56,9 @@ def serve(
 
     Args:
         store: A store instead, where documents can be added: a folder, postgresql://… or qdrant+http://…
-        uploads: Where documents that are added are kept; servers that share a store share this folder, too.
+        uploads: Where uploaded documents are kept; servers that share a store must share this folder, too.
         host: The address to listen on.
-        port: 0 takes a free one.
+        port: The port to listen on; 0 takes a free one.
         keys: API keys, one a line: `read KEY` or `write KEY`. R2AG_READ_KEYS and R2AG_WRITE_KEYS may hold more,
             separated by commas.
         allow_host: A further name of the server; repeatable.

@@ -94,8 +94,8 @@ Args:
     records: Training records of each run, drawn by the seed.
     recipe: Further options of r2ag train, in quotes; an empty text leaves only those of your settings.
     methods: As in r2ag eval, in place of the study's.
-    k: The K first documents.
-    seeds: Runs of what depends on chance; intervals cover their differences, too.
+    k: Take the first K documents.
+    seeds: Runs of what depends on chance, each with another seed; intervals include their differences.
     dry_run: Show what would be run; do nothing.
 
 Examples:

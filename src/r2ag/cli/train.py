@@ -74,32 +74,32 @@ def train(
     Args:
         data: Files of records; the weight is how many times each is taken (0.5: half of it). More may follow.
         output: The adapter's folder; DIR-run holds log and checkpoints.
-        llm: A folder or a hub name.
+        llm: The LLM: a folder or a hub name.
         retriever: The feature encoder: a folder or a hub name.
         encoder_lora: The encoder's LoRA, made by r2ag train-encoder.
         start_from: Continue to train this adapter; LLM, encoder, prompt and sizes are its own.
         method: r2ag, or a baseline: embeddings by rank, vectors in place of texts, or the LLM alone.
         lora: Train the LLM too, through a LoRA.
         epochs: How often each record is read; 0 trains the relevance alone.
-        learning_rate: Of AdamW, falling linearly.
+        learning_rate: The learning rate of AdamW, which falls linearly.
         lora_learning_rate: The LoRA's learning rate.
-        batch_size: Lists of documents a step.
+        batch_size: Lists of documents in each step.
         matching_epochs: Epochs that train the relevance alone, before the LLM is read; takes seconds.
         matching_weight: Weight of the relevance in the loss; with 0 only --matching-epochs train it.
         freeze_relevance: After --matching-epochs train only the embeddings that the LLM reads.
         slots: Embeddings in front of each document.
-        features: The features to use: these or some of them, or scores of the documents.
+        features: What the R²-Former reads: these features, some of them, or scores that the documents have.
         positions: Tell the R²-Former each document's place.
-        order: Of the documents: by the encoder, shuffled, or half and half.
+        order: Order of the documents: by the encoder, shuffled, or half and half.
         prompt: The prompt family; best the one that r2ag choose finds for plain RAG.
         targets: What the LLM learns to write: gold answers; its own correct answers from the relevant documents alone;
-            or all of its answers from these, with their probabilities.
-        distillation: Weight of giving each word the probability that the relevant documents alone give.
+            or all of those answers, each word with the probability that it has there.
+        distillation: Weight of a loss that pulls each word to its probability with the relevant documents alone.
         max_prompt_tokens: The longest prompt; documents are shortened to fit.
-        documents: Documents a list, drawn at random.
+        documents: How many documents a list has, drawn at random.
         relevance_direction: Let the relevance head's probability move the embeddings, too.
-        gold_relevance: Share of lists told the gold labels, falling from half-way on; needs --relevance-direction.
-        contrast: Weight of answering better with true features than with permuted ones.
+        gold_relevance: Share of lists that see the gold labels, falling from half-way on; needs --relevance-direction.
+        contrast: Weight of a loss that makes the answer likelier with its own features than with permuted ones.
         without_relevant: Share of lists whose relevant documents are taken out.
         feature_dropout: Share of lists whose features are dropped.
         gradient_checkpointing: Compute each layer twice: slower, with less memory.

@@ -47,7 +47,7 @@ def train_encoder(
         epochs: How often each record is read.
         batch_size: Questions a step.
         negatives: Distractors of each record that it is compared with, besides those of the batch.
-        learning_rate: Of AdamW, falling linearly.
+        learning_rate: The learning rate of AdamW, which falls linearly.
 
     Examples:
         r2ag train-encoder --data nq.jsonl.gz hotpotqa.jsonl.gz --output my-encoder

@@ -33,11 +33,14 @@ Format = Annotated[
     DataFormat | None, Option("--format", help="The format of the input.", show_default="detected from its content")
 ]
 Subset = Annotated[
-    str | None, Option(metavar="NAME", help="Of a data set on the Hugging Face hub.", show_default="its only one")
+    str | None,
+    Option(metavar="NAME", help="The subset of a data set on the Hugging Face hub.", show_default="its only one"),
 ]
 Split = Annotated[
     str | None,
-    Option(metavar="NAME", help="Of a data set on the hub, or of BEIR's qrels.", show_default="train; BEIR: test"),
+    Option(
+        metavar="NAME", help="The split of a data set on the hub, or of BEIR's qrels.", show_default="train; BEIR: test"
+    ),
 ]
 OutputFile = Annotated[
     Path, Option("--output", metavar="FILE", help="Records: .jsonl, or .jsonl.gz.", show_default=False)
