@@ -144,7 +144,7 @@ def test_bad_input(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_packages_that_are_missing_are_named(r2ag: Command, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.cli.requirements.find_spec", lambda name: None if name == "ir_measures" else name)
+    monkeypatch.setattr("r2ag.cli.checks.find_spec", lambda name: None if name == "ir_measures" else name)
     sentence = r2ag.refused("eval", "--data", tiny.records)
     assert sentence == "r2ag: Evaluation needs ir-measures; install with: pip install 'r2ag[eval]'"
     assert "r2ag[eval]" in r2ag.refused("data", "stats", tiny.records, "--retriever", tiny.encoder)

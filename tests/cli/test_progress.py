@@ -50,5 +50,8 @@ def test_without_a_terminal_lines_come_now_and_then_and_at_the_end(
         "rag: 8 of 8 records",
     ]
     with ProgressBar() as progress:
-        progress("Indexing", 1_500_000, 1_500_000)
-    assert capsys.readouterr().err == "Indexing: 1.5 of 1.5 MB\n"
+        progress._bars.get_time = lambda: seconds[0]
+        for megabytes in (0, 1, 2):
+            progress("Indexing", megabytes * 1_000_000, 2_000_000)
+            seconds[0] += 20
+    assert capsys.readouterr().err == "Indexing: 2.0 of 2.0 MB\n"

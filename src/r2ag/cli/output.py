@@ -1,4 +1,4 @@
-"""What commands write: plain words and tables that no text can garble, and JSON alone on stdout."""
+"""What commands write: text and tables that no document can garble, and JSON alone on stdout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _BREAKS = frozenset("\n\r\t\u2028\u2029")
 
 
 def clean(text: str, lines: bool = False) -> str:
-    """Text that a terminal shows and does not obey: no control characters, no reordering, no half characters.
+    """Text without control characters, so that a terminal shows it and does not obey it.
+
+    Characters that reorder the text around them are taken out, too; half characters become U+FFFD.
 
     Args:
         lines: keep line breaks; else they become spaces.
@@ -40,7 +42,7 @@ def _shown(character: str, lines: bool) -> str:
 
 
 def survive_any_text() -> None:
-    """Characters that the terminal's encoding lacks are written as escapes instead of ending the command."""
+    """Makes stdout and stderr write characters that their encoding lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -55,12 +57,12 @@ def libraries_to_stderr() -> Iterator[TextIO]:
 
 
 def note(message: str) -> None:
-    """Tells the user, on stderr, what goes on."""
+    """Tells the user on stderr what the command is doing."""
     print(clean(message), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, stream: TextIO) -> None:
-    """One object, as text where stdout is UTF-8, else in ASCII; what UTF-8 can't hold becomes a JSON escape."""
+    """Prints one object: as text if the stream is UTF-8, else in ASCII with JSON escapes."""
     unicode_output = (stream.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, ensure_ascii=not unicode_output), file=stream)
 
@@ -73,7 +75,7 @@ def console(stream: TextIO) -> Console:
 
 
 def print_markdown(text: str, stream: TextIO) -> None:
-    """Laid out for a terminal, else as it is."""
+    """Prints Markdown: laid out on a terminal, elsewhere as it is."""
     from rich.markdown import Markdown
 
     text = clean(text, lines=True)
@@ -84,7 +86,7 @@ def print_markdown(text: str, stream: TextIO) -> None:
 
 
 def print_facts(stream: TextIO, *facts: tuple[str, object]) -> None:
-    """Names and values in two columns."""
+    """Prints names and values in two columns."""
     from rich.table import Table
     from rich.text import Text
 

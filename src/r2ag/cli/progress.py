@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 30
 
 
 class ProgressBar:
-    """Draws a bar on a terminal while the block lasts; elsewhere it writes a line now and then.
+    """Draws a bar on a terminal while the block lasts; elsewhere it writes a line now and then, and one at the end.
 
     It is called as r2ag.types.Progress says. When a bar is full, work of another name gets a bar of its own.
 
@@ -59,7 +59,8 @@ class ProgressBar:
 
     def _write_line(self, what: str, done: int, total: int, seconds_left: float | None) -> None:
         now = time.monotonic()
-        if done < total and now - self._last_line < SECONDS_BETWEEN_LINES:
+        is_done = done == total and self._unit is not None  # bytes are of little interest when they are read
+        if not is_done and now - self._last_line < SECONDS_BETWEEN_LINES:
             return
         self._last_line = now
         amount = (

@@ -1,4 +1,4 @@
-"""`r2ag ask` without a question: questions and follow-ups, one after the other, with the models loaded once."""
+"""`r2ag ask` without a question: a conversation, with the models loaded once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Session:
         self._last: Given | None = None
 
     def run(self) -> None:
-        """Until /quit, Ctrl-D or the pipe's end."""
+        """Takes lines until /quit, Ctrl-D or the end of the pipe."""
         at_terminal = sys.stdin.isatty()
         if at_terminal:
             note("Type a question, or /help.")

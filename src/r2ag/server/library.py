@@ -282,7 +282,7 @@ def _data_folder() -> Path:
 
 
 def _digest_of_name(store: AnyStore) -> str:
-    return hashlib.sha256(store.name.encode()).hexdigest()[:24]
+    return hashlib.sha256(os.fsencode(store.name)).hexdigest()[:24]
 
 
 def document_id(source: str) -> str:
