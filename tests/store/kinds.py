@@ -16,7 +16,7 @@ import pytest
 from tests.store.postgres_server import PostgresServer, running_postgres
 
 KINDS = ("embedded", "postgres", "qdrant")
-REMOTE_KINDS = KINDS[1:]
+TRANSACTIONAL_KINDS, REMOTE_KINDS = KINDS[:2], KINDS[1:]
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +26,14 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 class OneAtATime:
-    """A client whose engine is for one thread, as a server's is not."""
+    """A client whose engine is for one thread, as a server's is not, and outlives it, as a server does."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._turn = Lock()
+
+    def close(self) -> None:
+        """Leaves the engine to others."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -48,8 +51,7 @@ def qdrant() -> Iterator[Any]:
     client = pytest.importorskip("qdrant_client", reason="needs qdrant-client: pip install 'r2ag[qdrant]'")
     engine = OneAtATime(client.QdrantClient(":memory:"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("r2ag.store.qdrant.collection.QdrantClient", lambda **options: engine)
-        patch.setattr("r2ag.store.qdrant.lease.BEAT_SECONDS", 0.5)
+        patch.setattr("r2ag.store.qdrant.QdrantClient", lambda **options: engine)
         yield engine
 
 

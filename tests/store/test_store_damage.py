@@ -82,7 +82,7 @@ def test_a_damaged_file(store, encoder, change):
         opened = Store.open(store.folder)
         opened.check()
 
-    with pytest.raises(InputError, match=r"The store .* is damaged .*index the files again into a new folder"):
+    with pytest.raises(InputError, match=r"The store .* is damaged .*index the files again into a new store"):
         use()
 
 

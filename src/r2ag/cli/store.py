@@ -34,7 +34,7 @@ def info(store: StoreName) -> None:
         ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
         ("metadata", fields or "none of its own"),
         ("size", f"{_megabytes(found.bytes_on_disk)} on disk"),
-        ("format", f"version {found.format_version}, generation {found.generation}"),
+        ("format", f"version {found.format_version}"),
     )
 
 

@@ -1,14 +1,19 @@
-"""What is common to all stores: the interface that indexing, searching and the server need, and what passes through it.
+"""What all stores have in common: the classes that indexing, searching and the server use.
 
-There are three kinds: the embedded one (`r2ag.store.Store`), `r2ag.store.postgres` and `r2ag.store.qdrant`.
+There are three kinds: `r2ag.store.Store` (embedded), `r2ag.store.postgres` and `r2ag.store.qdrant`. A new kind
+implements AnyStore, AnySnapshot and AnyWriter, and gets an address in `r2ag.store.locations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import base64
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -21,7 +26,7 @@ from r2ag.types import Document
 
 @dataclass(frozen=True)
 class Hit:
-    """A passage by its id, with the score of the search that found it; the higher the better."""
+    """A passage by its id, with the score of the search that found it; higher is better."""
 
     id: int
     score: float
@@ -31,7 +36,9 @@ class Hit:
 class StoredFile:
     """A file as the store knows it.
 
-    digest: SHA-256 of its bytes, in hex. size: bytes. modified: seconds since 1970. fields: own metadata.
+    digest: SHA-256 of its bytes, in hex; empty if a process was stopped while it wrote the file to a store without
+    transactions. The next index run repairs such a file. size: bytes. modified: seconds since 1970. fields: own
+    metadata.
     """
 
     source: str
@@ -43,14 +50,13 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What a store is and holds; `fields` are the names of own metadata with how many files have each.
+    """What a store is and holds; `fields` maps the names of own metadata to the number of files that have each.
 
-    name: as people know it, without passwords. bytes_on_disk: None where the engine does not tell.
+    name: for people, without passwords. bytes_on_disk: None if the engine does not tell.
     """
 
     name: str
     format_version: int
-    generation: int
     encoder: str
     dimension: int
     files: int
@@ -60,7 +66,10 @@ class StoreInfo:
 
 
 class AnySnapshot(Protocol):
-    """One state of a store, unchanging whatever a writer does meanwhile; for one thread. Its length is of passages."""
+    """A store as searches see it, for one thread. Its length is the number of passages.
+
+    The embedded store and PostgreSQL show one state, which no writer changes. Qdrant shows changes as they happen.
+    """
 
     def __len__(self) -> int: ...
 
@@ -82,27 +91,29 @@ class AnySnapshot(Protocol):
         """
 
     def ids(self, source: str | None = None) -> list[int]:
-        """Of all passages, or of one file's, in the order in which they were stored."""
+        """The ids of all passages, or of one file's; a file's passages are in their order."""
 
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
-        """Passages in the order of `ids`."""
+        """The passages with these ids, in the same order."""
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
         """Their vectors: float32, shape (len(ids), dimension)."""
 
 
 class AnyWriter(Protocol):
-    """Changes of a store, by the one process that may make them."""
+    """Changes a store."""
 
     def batch(self) -> AbstractContextManager[None]:
-        """What is put and removed inside is there as a whole or not at all, even if the process is killed.
+        """A transaction: all changes inside take effect, or none, even if the process is killed.
+
+        Qdrant has no transactions. There, each file is complete by itself (see r2ag.store.qdrant.store).
 
         Raises:
             InputError: the store can't be written.
         """
 
     def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
-        """Takes a file's passages in place of those that the store has of it; their own `source` is not kept.
+        """Replaces a file's passages; the documents' own `source` is not kept.
 
         Args:
             vectors: the encoder's vectors of `documents`, shape (len(documents), dimension).
@@ -112,51 +123,83 @@ class AnyWriter(Protocol):
         """
 
     def describe(self, file: StoredFile) -> None:
-        """Takes what is known of a file whose passages stay."""
+        """Replaces what is known of a file whose passages stay."""
 
     def remove(self, source: str) -> None:
-        """Forgets a file, if the store has it."""
+        """Removes a file, if the store has it."""
 
 
-@runtime_checkable
-class AnyStore(Protocol):
-    """Passages, vectors, metadata and words. Many may read, from any thread, while one process writes.
+class AnyStore(ABC):
+    """Passages, vectors, metadata and words. Many threads and processes may read while one process writes.
+
+    A store is a context manager. Closing it ends its connections, and it can't be used afterwards.
 
     Attributes:
-        name: as people know it, without passwords.
-        encoder: what made the vectors.
+        name: for people, without passwords.
+        encoder: made the vectors.
     """
 
-    @property
-    def name(self) -> str: ...
+    FORMAT_VERSION: ClassVar[int]
 
-    @property
-    def encoder(self) -> Probe: ...
+    def __init__(self, name: str, encoder: Probe) -> None:
+        self.name = name
+        self.encoder = encoder
 
-    def check_encoder(self, encoder: TextEncoder | Probe) -> None:
-        """Refuses another encoder than the one that made the vectors.
+    @classmethod
+    @abstractmethod
+    def open(cls, location: str | Path) -> Self:
+        """An existing store.
 
         Raises:
-            InputError: its vectors differ.
+            InputError: there is none, it is damaged, can't be reached, or another version of r2ag made it.
         """
 
+    @classmethod
+    @abstractmethod
+    def make(cls, location: str | Path, encoder: Probe) -> None:
+        """Makes an empty store, if there is none.
+
+        Raises:
+            InputError: it can't be made, or there are other things in its place.
+        """
+
+    @classmethod
+    def create(cls, location: str | Path, encoder: TextEncoder | Probe) -> Self:
+        """A store for vectors of this encoder: the existing one, else a new, empty one.
+
+        Raises:
+            InputError: it can't be made or opened, or holds vectors of another encoder.
+        """
+        probe = Probe.of(encoder)  # first, so that nothing is made if a server of encoders does not answer
+        cls.make(location, probe)
+        store = cls.open(location)
+        with closed_on_error(store):
+            store.check_encoder(probe)
+        return store
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes all connections; afterwards snapshot() and writing() raise InputError."""
+
+    @abstractmethod
     def snapshot(self) -> AbstractContextManager[AnySnapshot]:
-        """The last complete state, unchanging while the block lasts.
+        """What there is to search.
 
         Raises:
-            InputError: the store is gone, damaged, or can't be reached.
+            InputError: the store is closed, gone or damaged, or can't be reached.
         """
 
+    @abstractmethod
     def writing(self) -> AbstractContextManager[AnyWriter]:
-        """The right to change the store, which one process has at a time and loses when it ends.
+        """The right to change the store. One process has it at a time and loses it when it ends.
+
+        Qdrant does not enforce this.
 
         Raises:
-            InputError: another process has it, or the store can't be written.
+            InputError: another process has it, the store is closed, or it can't be written.
         """
 
-    def info(self) -> StoreInfo:
-        """What the store is and holds."""
-
+    @abstractmethod
     def check(self) -> None:
         """Reads all of the store and compares its parts.
 
@@ -164,27 +207,77 @@ class AnyStore(Protocol):
             InputError: it is damaged; says how.
         """
 
+    def bytes_on_disk(self) -> int | None:
+        """The size of the store; None if the engine does not tell."""
+        return None
+
     def compact(self) -> None:
-        """Gives room that removed documents took back to the disk.
+        """Gives the space of removed documents back to the disk.
 
         Raises:
-            InputError: the store's engine does that by itself, or the store can't be written.
+            InputError: the engine does that by itself, or the store can't be written.
         """
-
-
-def check_encoder(store: AnyStore, encoder: TextEncoder | Probe) -> None:
-    """See AnyStore.check_encoder."""
-    if not store.encoder.same_as(Probe.of(encoder)):
         raise InputError(
-            f"The store {store.name} holds vectors of the encoder {store.encoder.name} ({store.encoder.dimension} "
-            f"numbers each), and {encoder.name} gives others; name the encoder or the adapter that the store was "
-            "made with, or index the files again into a new store."
+            f"The server of {self.name} reuses the space of removed files by itself; there is nothing to compact."
         )
+
+    def check_encoder(self, encoder: TextEncoder | Probe) -> None:
+        """Checks that this encoder made the vectors.
+
+        Raises:
+            InputError: its vectors differ.
+        """
+        if not self.encoder.same_as(Probe.of(encoder)):
+            raise InputError(
+                f"The store {self.name} holds vectors of the encoder {self.encoder.name} ({self.encoder.dimension} "
+                f"numbers each), and {encoder.name} gives others; name the encoder or the adapter that the store was "
+                "made with, or index the files again into a new store."
+            )
+
+    def info(self) -> StoreInfo:
+        """What the store is and holds."""
+        with self.snapshot() as snapshot:
+            files = snapshot.files()
+            return StoreInfo(
+                name=self.name,
+                format_version=self.FORMAT_VERSION,
+                encoder=self.encoder.name,
+                dimension=self.encoder.dimension,
+                files=len(files),
+                documents=len(snapshot),
+                bytes_on_disk=self.bytes_on_disk(),
+                fields=dict(sorted(Counter(name for file in files.values() for name in file.fields).items())),
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def no_store(name: object) -> InputError:
-    """What is said where a store is opened that is not there."""
+    """The error for a store that does not exist."""
     return InputError(f"There is no store in {name}; make one with: r2ag index PATH --store {name}")
+
+
+def closed(name: object) -> InputError:
+    """The error for a store that is used after it was closed."""
+    return InputError(f"The store {name} is closed; open it again.")
+
+
+def damaged(name: object, how: str) -> InputError:
+    """The error for a store whose parts don't fit."""
+    return InputError(
+        f"The store {name} is damaged ({how}); restore a backup, or index the files again into a new store."
+    )
+
+
+def being_written(name: object) -> InputError:
+    """The error for a second writer."""
+    return InputError(
+        f"Another process is writing the store {name}; wait until it is done, then give the same command again."
+    )
 
 
 def check_vectors(vectors: np.ndarray, source: str, count: int, dimension: int) -> np.ndarray:
@@ -206,10 +299,37 @@ def check_version(found: object, known: int, name: str) -> None:
     """Refuses a store whose format this r2ag does not read.
 
     Raises:
-        InputError: a newer r2ag made it.
+        InputError: another version of r2ag made it.
     """
     if found != known:
         raise InputError(
             f"The store {name} has format version {found}, and this r2ag reads version {known}; "
             "upgrade r2ag, or index the files again into a new store."
         )
+
+
+def stored_probe(encoder: object, dimension: object, vectors: object, name: str) -> Probe:
+    """The encoder as a store describes it; `vectors` are bytes of little-endian float32, or these in base64.
+
+    Raises:
+        InputError: the description is damaged.
+    """
+    try:
+        vectors = base64.b64decode(vectors, validate=True) if isinstance(vectors, str) else vectors
+        return Probe(str(encoder), np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise damaged(name, "its description of the encoder can't be read") from None
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+@contextmanager
+def closed_on_error(opened: _Closable) -> Iterator[None]:
+    """Closes what was opened if the block fails."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise

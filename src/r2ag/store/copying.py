@@ -62,9 +62,10 @@ def copy_store(source: AnyStore, target: str | Path, on_progress: Progress | Non
 
 
 def _missing(into: AnyStore, files: Mapping[str, StoredFile]) -> list[str]:
-    """The files that the target lacks; refuses one with files of its own."""
+    """The files that the target lacks or has unfinished; refuses one with files of its own."""
     with into.snapshot() as snapshot:
         there = snapshot.files()
+    there = {name: file for name, file in there.items() if file.digest or name not in files}
     if strange := next((name for name, file in there.items() if files.get(name) != file), None):
         raise InputError(
             f"The store {into.name} holds other files, such as {strange}; name a new store, or remove it first."

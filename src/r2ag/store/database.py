@@ -15,11 +15,9 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-import numpy as np
-
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.store.base import check_version
+from r2ag.store.base import check_version, damaged, stored_probe
 from r2ag.store.words import TABLE
 
 DATABASE, LOCK = "store.sqlite", "store.lock"
@@ -70,7 +68,7 @@ def _sentence(folder: Path, code: int, error: sqlite3.Error) -> str:
                 "what was done is kept."
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return f"The store {folder} is damaged ({error}); index the files again into a new folder."
+            return str(damaged(folder, str(error)))
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return f"The store {folder} can't be opened or written ({error}); check the folder's permissions."
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
@@ -148,11 +146,10 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
     """
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     check_version(meta.get("format_version"), FORMAT_VERSION, str(folder))
-    try:
-        probe = np.frombuffer(meta["probe"], dtype="<f4").reshape(-1, meta["dimension"])
-        return Meta(str(meta.get("id", "")), int(meta["generation"]), Probe(str(meta["encoder"]), probe))
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"The store {folder} is damaged; index the files again into a new folder.") from None
+    encoder = stored_probe(meta.get("encoder"), meta.get("dimension"), meta.get("probe"), str(folder))
+    if not isinstance(generation := meta.get("generation"), int):
+        raise damaged(folder, "its generation is missing")
+    return Meta(str(meta.get("id", "")), generation, encoder)
 
 
 def _has_wal(file: Path) -> bool:

@@ -174,7 +174,8 @@ class _Indexing:
             facts = path.stat()
         except OSError:
             return 0  # reading it will say why
-        if known is None or (known.size, known.modified) != (facts.st_size, facts.st_mtime):
+        is_unfinished = known is not None and not known.digest
+        if known is None or is_unfinished or (known.size, known.modified) != (facts.st_size, facts.st_mtime):
             return facts.st_size
         if (described := with_fields(known, self._fields)) != known:
             batch.described.append(described)

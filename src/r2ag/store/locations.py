@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
 from r2ag.store.base import AnyStore
 from r2ag.store.store import Store
-
-
-class _Kind(Protocol):
-    def open(self, location: str) -> AnyStore: ...
-
-    def create(self, location: str, encoder: TextEncoder | Probe) -> AnyStore: ...
 
 
 def open_store(location: str | Path) -> AnyStore:
@@ -29,7 +22,7 @@ def open_store(location: str | Path) -> AnyStore:
     Raises:
         InputError: it is not there, can't be reached or used, or its client's package is missing.
     """
-    return _kind(str(location)).open(str(location))
+    return _kind(str(location)).open(location)
 
 
 def create_store(location: str | Path, encoder: TextEncoder | Probe) -> AnyStore:
@@ -38,10 +31,10 @@ def create_store(location: str | Path, encoder: TextEncoder | Probe) -> AnyStore
     Raises:
         InputError: it can't be made, or holds other things, or vectors of another encoder.
     """
-    return _kind(str(location)).create(str(location), encoder)
+    return _kind(str(location)).create(location, encoder)
 
 
-def _kind(location: str) -> _Kind:
+def _kind(location: str) -> type[AnyStore]:
     scheme, mark, _ = location.partition("://")
     if not mark:
         return Store
@@ -53,7 +46,7 @@ def _kind(location: str) -> _Kind:
             return PostgresStore
         case "qdrant+http" | "qdrant+https":
             _need("qdrant", "Qdrant", ("qdrant_client", "snowballstemmer"))
-            from r2ag.store.qdrant.store import QdrantStore
+            from r2ag.store.qdrant import QdrantStore
 
             return QdrantStore
     raise InputError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2ag.errors import InputError
+from r2ag.store.base import damaged
 
 ROWS_AT_ONCE = 4096
 
@@ -123,7 +123,7 @@ class MissingRows:
             rows[part][wanted[part]] = of_vectors(vectors[wanted[part]])
             at += len(read)
         if at < len(ids):
-            raise _damaged(self.folder, "a passage has no vector")
+            raise damaged(self.folder, "a passage has no vector")
 
 
 def read_vectors(connection: sqlite3.Connection, ids: Sequence[int], dimension: int, folder: Path) -> np.ndarray:
@@ -152,8 +152,4 @@ def unpack(blobs: list[bytes], dimension: int, folder: Path) -> np.ndarray:
         vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), dimension)
         if np.isfinite(vectors).all():
             return vectors
-    raise _damaged(folder, f"a vector is not {dimension} numbers")
-
-
-def _damaged(folder: Path, how: str) -> InputError:
-    return InputError(f"The store {folder} is damaged ({how}); index the files again into a new folder.")
+    raise damaged(folder, f"a vector is not {dimension} numbers")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from r2ag.store.base import Hit, StoredFile
+from r2ag.store.base import AnySnapshot, Hit, StoredFile
 from r2ag.store.conditions import Value
 from r2ag.store.database import CHUNKS, Meta
 from r2ag.store.matrix import Matrix, read_vectors
@@ -19,8 +19,8 @@ from r2ag.store.words import any_word
 from r2ag.types import Document
 
 
-class Snapshot:
-    """The store as it was when its transaction began. Made by `Store.snapshot`; see AnySnapshot."""
+class Snapshot(AnySnapshot):
+    """The store as it was when its transaction began; made by `Store.snapshot`."""
 
     def __init__(
         self,
@@ -38,24 +38,14 @@ class Snapshot:
         return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     def files(self) -> dict[str, StoredFile]:
-        """See AnySnapshot.files."""
         rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
         return {
             source: StoredFile(source, digest, size, modified, json.loads(fields))
             for source, digest, size, modified, fields in rows
         }
 
-    def file_count(self) -> int:
-        """How many files there are."""
-        return int(self._connection.execute("SELECT count(*) FROM files").fetchone()[0])
-
-    def field_counts(self) -> dict[str, int]:
-        """The names of own metadata, with how many files have each."""
-        sql = "SELECT key, count(*) FROM files, json_each(files.fields) GROUP BY key ORDER BY key"
-        return dict(self._connection.execute(sql).fetchall())
-
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
-        """See AnySnapshot.nearest; exact up to signs.EXACT_LIMIT passages, in larger stores a few may be missed."""
+        """Exact up to signs.EXACT_LIMIT passages; in larger stores a few may be missed. See AnySnapshot.nearest."""
         among = None if where is None else self._ids(where)
         searched = self._searched(self._connection)
         if isinstance(searched, Signs):
@@ -64,7 +54,6 @@ class Snapshot:
         return [Hit(*found) for found in searched.nearest(vector, k, among)]
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
-        """See AnySnapshot.matching."""
         terms = any_word(question)
         if not terms:
             return []
@@ -79,7 +68,6 @@ class Snapshot:
         return [Hit(*row) for row in rows]
 
     def ids(self, source: str | None = None) -> list[int]:
-        """See AnySnapshot.ids."""
         if source is None:
             rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
         else:
@@ -88,7 +76,6 @@ class Snapshot:
         return [row[0] for row in rows]
 
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
-        """See AnySnapshot.documents."""
         sql = f"SELECT text, title, source, section, place FROM {CHUNKS} WHERE chunks.id = ?"
         rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
         return tuple(
@@ -96,7 +83,6 @@ class Snapshot:
         )
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
-        """See AnySnapshot.vectors."""
         found = read_vectors(self._connection, ids, self.meta.encoder.dimension, self._folder)
         return found.copy()  # torch wants to be able to write
 

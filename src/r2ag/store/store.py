@@ -17,10 +17,9 @@ from threading import Lock
 
 from filelock import FileLock, Timeout
 
-from r2ag.encoder.encoder import TextEncoder
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.store.base import StoreInfo, check_encoder, no_store
+from r2ag.store.base import AnyStore, being_written, closed, damaged, no_store
 from r2ag.store.database import (
     DATABASE,
     FORMAT_VERSION,
@@ -40,29 +39,22 @@ from r2ag.store.snapshot import Snapshot
 from r2ag.store.writer import StoreWriter
 
 
-class Store:
-    """A folder with a database; see AnyStore."""
+class Store(AnyStore):
+    """A folder with a database. It is connected to the database only while a snapshot or a writer is in use."""
+
+    FORMAT_VERSION = FORMAT_VERSION
 
     def __init__(self, folder: Path, encoder: Probe) -> None:
+        super().__init__(str(folder), encoder)
         self.folder = folder
-        self.encoder = encoder
+        self._is_closed = False
         self._searched: Matrix | Signs = Matrix.empty(encoder.dimension)
         self._searched_id = ""  # the Meta.id of the store that it was made of
         self._searched_lock = Lock()
 
-    @property
-    def name(self) -> str:
-        """The folder, as it was given."""
-        return str(self.folder)
-
     @classmethod
-    def open(cls, folder: str | Path) -> Store:
-        """A store that is there.
-
-        Raises:
-            InputError: it is not, or is damaged, or made by a newer r2ag.
-        """
-        folder = Path(folder)
+    def open(cls, location: str | Path) -> Store:
+        folder = Path(location)
         _refuse_file(folder)
         if not (folder / DATABASE).is_file():
             raise no_store(folder)
@@ -72,31 +64,22 @@ class Store:
             return cls(folder, read_meta(connection, folder).encoder)
 
     @classmethod
-    def create(cls, folder: str | Path, encoder: TextEncoder | Probe) -> Store:
-        """A store for vectors of this encoder: the one that is there, else a new, empty one.
-
-        Raises:
-            InputError: the folder is a file, can't be written, holds other things, or vectors of another encoder.
-        """
-        folder = Path(folder)
+    def make(cls, location: str | Path, encoder: Probe) -> None:
+        folder = Path(location)
         _refuse_file(folder)
-        probe = Probe.of(encoder)  # a server's may not answer, and nothing is made then
         if not (folder / DATABASE).is_file():
             _make_folder(folder)
         with _lock(folder), plain_errors(folder), closing(connect_to_write(folder)) as connection:
             if not has_tables(connection):
-                create_tables(connection, probe)
-            store = cls(folder, read_meta(connection, folder).encoder)
-        store.check_encoder(probe)
-        return store
+                create_tables(connection, encoder)
 
-    def check_encoder(self, encoder: TextEncoder | Probe) -> None:
-        """See AnyStore.check_encoder."""
-        check_encoder(self, encoder)
+    def close(self) -> None:
+        self._is_closed = True
+        self._searched = Matrix.empty(self.encoder.dimension)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """See AnyStore.snapshot."""
+        self._check_open()
         with plain_errors(self.folder), closing(connect(self.folder)) as connection:
             connection.execute("BEGIN")
             meta = read_meta(connection, self.folder)
@@ -104,49 +87,33 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[StoreWriter]:
-        """See AnyStore.writing."""
+        self._check_open()
         with _lock(self.folder), plain_errors(self.folder), closing(connect_to_write(self.folder)) as connection:
             yield StoreWriter(connection, read_meta(connection, self.folder), self.folder)
 
-    def info(self) -> StoreInfo:
-        """What the store is and holds."""
-        with self.snapshot() as snapshot:
-            size = sum(file.stat().st_size for file in self.folder.glob(f"{DATABASE}*"))
-            return StoreInfo(
-                name=self.name,
-                format_version=FORMAT_VERSION,
-                generation=snapshot.meta.generation,
-                encoder=self.encoder.name,
-                dimension=self.encoder.dimension,
-                files=snapshot.file_count(),
-                documents=len(snapshot),
-                bytes_on_disk=size,
-                fields=snapshot.field_counts(),
-            )
+    def bytes_on_disk(self) -> int:
+        return sum(file.stat().st_size for file in self.folder.glob(f"{DATABASE}*"))
 
     def check(self) -> None:
-        """See AnyStore.check."""
         with self.writing() as writer:
             problem = _problem(writer.connection)
             if problem is None:
                 generation = read_meta(writer.connection, self.folder).generation
                 current_matrix(writer.connection, Matrix.empty(self.encoder.dimension), generation, self.folder)
         if problem is not None:
-            raise InputError(
-                f"The store {self.folder} is damaged ({problem}); index the files again into a new folder."
-            )
+            raise damaged(self.folder, problem)
 
     def compact(self) -> None:
-        """Gives room that removed documents took back to the disk; needs as much again meanwhile.
-
-        Raises:
-            InputError: the disk is full, or another process writes.
-        """
+        """Needs as much disk again meanwhile; see AnyStore.compact."""
         with self.writing() as writer:
             with transaction(writer.connection):
                 writer.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             writer.connection.execute("VACUUM")
             writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise closed(self.name)
 
     def _current(self, connection: sqlite3.Connection, meta: Meta) -> Matrix | Signs:
         """The vectors to search, or for a large store their signs."""
@@ -194,9 +161,7 @@ def _lock(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(
-            f"Another process is writing the store {folder}; wait until it is done, then give the same command again."
-        ) from None
+        raise being_written(folder) from None
     except OSError as error:
         raise InputError(f"Nothing can be written to the store {folder} ({error.strerror}).") from None
     try:

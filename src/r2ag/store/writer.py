@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.errors import InputError
-from r2ag.store.base import StoredFile, check_vectors
+from r2ag.store.base import AnyWriter, StoredFile, check_vectors
 from r2ag.store.conditions import COLUMNS, Value
 from r2ag.store.database import Meta, plain_errors, transaction
 from r2ag.store.matrix import pack
@@ -25,8 +25,8 @@ MAX_FIELD_CHARACTERS = 1000
 _KEYWORDS = frozenset(("and", "or", "not", "in", "like"))
 
 
-class StoreWriter:
-    """Made by `Store.writing`, which holds the lock. See AnyWriter."""
+class StoreWriter(AnyWriter):
+    """Made by `Store.writing`, which holds the lock."""
 
     def __init__(self, connection: sqlite3.Connection, meta: Meta, folder: Path) -> None:
         self.connection = connection
@@ -35,13 +35,11 @@ class StoreWriter:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """See AnyWriter.batch."""
         with plain_errors(self._folder), transaction(self.connection):
             yield
             self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
     def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
-        """See AnyWriter.put."""
         vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
         self.remove(file.source)
         insert = "INSERT INTO files (source, digest, size, modified, fields) VALUES (?, ?, ?, ?, ?)"
@@ -55,13 +53,11 @@ class StoreWriter:
             self.connection.execute("INSERT INTO words (rowid, title, text) VALUES (?, ?, ?)", words)
 
     def describe(self, file: StoredFile) -> None:
-        """See AnyWriter.describe."""
         update = "UPDATE files SET digest = ?, size = ?, modified = ?, fields = ? WHERE source = ?"
         source, *described = _row(file)
         self.connection.execute(update, (*described, source))
 
     def remove(self, source: str) -> None:
-        """See AnyWriter.remove."""
         row = self.connection.execute("SELECT id FROM files WHERE source = ?", (storable(source),)).fetchone()
         if row is None:
             return

@@ -11,6 +11,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
+from r2ag.store.base import closed
 from r2ag.store.postgres.address import Address
 
 KEPT = 8
@@ -26,6 +27,7 @@ class Connections:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._idle: LifoQueue[Connection] = LifoQueue(KEPT)
+        self._is_closed = False
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -36,8 +38,21 @@ class Connections:
         finally:
             self._put_back(connection)
 
+    def close(self) -> None:
+        """Closes all connections that nobody uses; the others are closed after their transactions."""
+        self._is_closed = True
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
+
     def new(self) -> Connection:
-        """A connection of one's own, which commits by itself."""
+        """A connection of one's own, which commits by itself.
+
+        Raises:
+            InputError: the store is closed.
+        """
+        if self._is_closed:
+            raise closed(self._address.name)
         options = _PATIENCE | {"application_name": "r2ag"} | self._address.options
         connection = psycopg.connect(**options, autocommit=True)
         try:
@@ -69,6 +84,8 @@ class Connections:
         if not connection.closed:
             with suppress(Full):
                 self._idle.put_nowait(connection)
+                if self._is_closed:  # meanwhile
+                    self.close()
                 return
         connection.close()
 

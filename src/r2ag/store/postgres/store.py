@@ -1,20 +1,37 @@
-"""A store in PostgreSQL: a schema of a database, for many machines.
+"""A store in PostgreSQL, for many machines: a schema of a database.
 
 store = PostgresStore.open("postgresql://ann@db.example.org/notes?schema=minutes")
+
+A snapshot is a transaction, which sees what was there when it began; each batch of changes is one, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
 
-from r2ag.encoder.encoder import TextEncoder
+import numpy as np
+from pgvector import SparseVector
+from psycopg.types.json import Jsonb
+
 from r2ag.encoder.probe import Probe
-from r2ag.errors import InputError
-from r2ag.store.base import StoreInfo, check_encoder, no_store
+from r2ag.store.base import (
+    AnySnapshot,
+    AnyStore,
+    AnyWriter,
+    Hit,
+    StoredFile,
+    being_written,
+    check_vectors,
+    closed_on_error,
+    no_store,
+)
+from r2ag.store.bm25 import DIMENSION, passage_weights, place, question_stems, rarity, sparse
+from r2ag.store.conditions import Compared, Leaf, Like, Modified, Sql, Value, modified_sql, to_sql
 from r2ag.store.postgres.address import Address, plain_errors, read_address
 from r2ag.store.postgres.connections import Connection, Connections
-from r2ag.store.postgres.snapshot import PostgresSnapshot
 from r2ag.store.postgres.tables import (
     FORMAT_VERSION,
     PAGE_DIMENSION,
@@ -22,116 +39,204 @@ from r2ag.store.postgres.tables import (
     check_tables,
     create_tables,
     has_tables,
-    read_meta,
+    read_encoder,
 )
-from r2ag.store.postgres.writer import PostgresWriter
+from r2ag.store.where import read_where
+from r2ag.store.writer import storable, storable_fields, storable_texts
+from r2ag.types import Document
 
 INDEXED_FROM = 50_000
 """So many passages get an index of their vectors (HNSW); with fewer, every search is exact."""
+LONGEST_INDEXED_SEARCH = 500
+_CHUNKS = "chunks JOIN files ON files.id = chunks.file"
+_COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
+_HAVING = (
+    "SELECT stem, (SELECT count(*) FROM words WHERE stems @@ query::tsquery)"
+    " FROM unnest(%s::text[], %s::text[]) AS asked (stem, query)"
+)
 
 
-class PostgresStore:
-    """See AnyStore."""
+class PostgresStore(AnyStore):
+    """A schema with tables."""
+
+    FORMAT_VERSION = FORMAT_VERSION
 
     def __init__(self, address: Address, connections: Connections, encoder: Probe) -> None:
-        self.name = address.name
-        self.encoder = encoder
+        super().__init__(address.name, encoder)
         self._address = address
         self._connections = connections
 
     @classmethod
-    def open(cls, location: str) -> PostgresStore:
-        """A store that is there.
-
-        Raises:
-            InputError: it is not, can't be reached, or was made by a newer r2ag.
-        """
-        address = read_address(location)
+    def open(cls, location: str | Path) -> PostgresStore:
+        address = read_address(str(location))
         connections = Connections(address)
-        with plain_errors(address), connections.transaction() as connection:
+        with plain_errors(address), closed_on_error(connections), connections.transaction() as connection:
             if not has_tables(connection, address):
                 raise no_store(address.name)
-            return cls(address, connections, read_meta(connection, address).encoder)
+            return cls(address, connections, read_encoder(connection, address))
 
     @classmethod
-    def create(cls, location: str, encoder: TextEncoder | Probe) -> PostgresStore:
-        """A store for vectors of this encoder: the one that is there, else a new, empty one.
-
-        Raises:
-            InputError: it can't be made, the schema holds other tables, or the store vectors of another encoder.
-        """
-        address = read_address(location)
-        connections = Connections(address)
-        with plain_errors(address), closing(connections.new()) as connection:
+    def make(cls, location: str | Path, encoder: Probe) -> None:
+        address = read_address(str(location))
+        with plain_errors(address), closing(Connections(address).new()) as connection:
             if not has_tables(connection, address):
-                create_tables(connection, address, Probe.of(encoder))
-            store = cls(address, connections, read_meta(connection, address).encoder)
-        store.check_encoder(encoder)
-        return store
+                create_tables(connection, address, encoder)
 
-    def check_encoder(self, encoder: TextEncoder | Probe) -> None:
-        """See AnyStore.check_encoder."""
-        check_encoder(self, encoder)
+    def close(self) -> None:
+        self._connections.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
-        """See AnyStore.snapshot."""
         with plain_errors(self._address), self._connections.transaction() as connection:
-            yield PostgresSnapshot(connection, read_meta(connection, self._address))
+            yield PostgresSnapshot(connection, read_encoder(connection, self._address))
 
     @contextmanager
     def writing(self) -> Iterator[PostgresWriter]:
-        """See AnyStore.writing."""
         with plain_errors(self._address), closing(self._connections.new()) as connection:
             self._lock(connection)
-            yield PostgresWriter(connection, read_meta(connection, self._address), self._address)
+            yield PostgresWriter(connection, read_encoder(connection, self._address), self._address)
             if self.encoder.dimension <= PAGE_DIMENSION:
                 _index_vectors(connection)
 
-    def info(self) -> StoreInfo:
-        """See AnyStore.info."""
+    def bytes_on_disk(self) -> int:
+        sizes = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name"
         with plain_errors(self._address), self._connections.transaction() as connection:
-            meta = read_meta(connection, self._address)
-            (size,) = connection.execute(
-                "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name", (list(TABLES),)
-            ).fetchone()
-            fields = connection.execute(
-                "SELECT key, count(*) FROM files, jsonb_object_keys(fields) AS key GROUP BY key ORDER BY key"
-            ).fetchall()
-            return StoreInfo(
-                name=self.name,
-                format_version=FORMAT_VERSION,
-                generation=meta.generation,
-                encoder=self.encoder.name,
-                dimension=self.encoder.dimension,
-                files=connection.execute("SELECT count(*) FROM files").fetchone()[0],
-                documents=len(PostgresSnapshot(connection, meta)),
-                bytes_on_disk=int(size),
-                fields=dict(fields),
-            )
+            return int(connection.execute(sizes, (list(TABLES),)).fetchone()[0])
 
     def check(self) -> None:
-        """See AnyStore.check."""
         with plain_errors(self._address), self._connections.transaction() as connection:
-            read_meta(connection, self._address)
+            read_encoder(connection, self._address)
             check_tables(connection, self._address)
 
-    def compact(self) -> None:
-        """See AnyStore.compact."""
-        raise InputError(
-            f"PostgreSQL uses the room that removed files took in {self.name} again by itself (autovacuum), so there "
-            "is nothing to compact; VACUUM FULL would give it back to the disk."
-        )
-
     def _lock(self, connection: Connection) -> None:
-        """The server's: it ends with the connection, however that ends."""
+        """The server's lock: it ends with the connection, however that ends."""
         key = f"r2ag {self._address.schema}"
         lock = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,))
         if not lock.fetchone()[0]:
-            raise InputError(
-                f"Another process is writing the store {self.name}; wait until it is done, then give the same command "
-                "again."
-            )
+            raise being_written(self.name)
+
+
+class PostgresSnapshot(AnySnapshot):
+    """Made by `PostgresStore.snapshot`."""
+
+    def __init__(self, connection: Connection, encoder: Probe) -> None:
+        self.encoder = encoder
+        self._connection = connection
+
+    def __len__(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def files(self) -> dict[str, StoredFile]:
+        rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
+        return {row[0]: StoredFile(*row) for row in rows}
+
+    def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
+        """Exact while there is no index of vectors; see AnySnapshot.nearest."""
+        tables, condition = "vectors", Sql("true", ())
+        if where is not None:
+            tables = f"{_CHUNKS} JOIN vectors ON vectors.chunk = chunks.id"
+            condition = to_sql(read_where(where), _leaf)
+        self._search_index(k)
+        query = np.asarray(vector, np.float32)
+        # An index is of no use to an order by a second column.
+        sql = f"SELECT chunk, -(vector <#> %s) FROM {tables} WHERE {condition.sql} ORDER BY vector <#> %s LIMIT %s"
+        hits = [Hit(*row) for row in self._connection.execute(sql, (query, *condition.parameters, query, k))]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+    def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
+        condition = None if where is None else to_sql(read_where(where), _leaf)
+        stems = question_stems(question)
+        if not stems:
+            return []
+        count = len(self)
+        having = self._connection.execute(_HAVING, (stems, [f"'{stem}'" for stem in stems])).fetchall()
+        weights = {place(stem): rarity(count, files) for stem, files in having if files}
+        sql = "SELECT chunk, -(weights <#> %s) AS score FROM words WHERE stems @@ %s::tsquery"
+        parameters = [SparseVector(weights, DIMENSION), " | ".join(f"'{stem}'" for stem in stems)]
+        if condition is not None:
+            sql += f" AND chunk IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
+            parameters += condition.parameters
+        rows = self._connection.execute(f"{sql} ORDER BY score DESC, chunk LIMIT %s", [*parameters, k])
+        return [Hit(*row) for row in rows]
+
+    def ids(self, source: str | None = None) -> list[int]:
+        condition = "true" if source is None else "files.source = %s"
+        sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition} ORDER BY chunks.id"
+        return [row[0] for row in self._connection.execute(sql, () if source is None else (source,))]
+
+    def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
+        sql = f"SELECT chunks.id, text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ANY(%s)"
+        found = {
+            id_: Document(text, title, source, section=section, place=place)
+            for id_, text, title, source, section, place in self._connection.execute(sql, (list(ids),))
+        }
+        return tuple(found[id_] for id_ in ids)
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        sql = "SELECT chunk, vector FROM vectors WHERE chunk = ANY(%s)"
+        found = {id_: vector.to_numpy() for id_, vector in self._connection.execute(sql, (list(ids),), binary=True)}
+        vectors = np.zeros((len(ids), self.encoder.dimension), np.float32)
+        for row, id_ in zip(vectors, ids, strict=True):
+            row[:] = found[id_]
+        return vectors
+
+    def _search_index(self, k: int) -> None:
+        """An index, where there is one, looks at so many candidates; more of them where a condition leaves too few."""
+        uses_index = k <= LONGEST_INDEXED_SEARCH
+        self._connection.execute(
+            "SELECT set_config('enable_indexscan', %s, true), set_config('hnsw.ef_search', %s, true),"
+            " set_config('hnsw.iterative_scan', 'strict_order', true)",
+            ("on" if uses_index else "off", str(max(2 * k, 100) if uses_index else 100)),
+        )
+
+
+class PostgresWriter(AnyWriter):
+    """Made by `PostgresStore.writing`, which holds the lock."""
+
+    def __init__(self, connection: Connection, encoder: Probe, address: Address) -> None:
+        self._connection = connection
+        self._dimension = encoder.dimension
+        self._address = address
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        with plain_errors(self._address), self._connection.transaction():
+            yield
+
+    def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
+        vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
+        self.remove(file.source)
+        source, *described = _row(file)
+        insert = (
+            "INSERT INTO files (source, digest, size, modified, fields, passages) VALUES (%s, %s, %s, %s, %s, %s)"
+            " RETURNING id"
+        )
+        (file_id,) = self._connection.execute(insert, (source, *described, len(documents))).fetchone()
+        sequence = "SELECT nextval(pg_get_serial_sequence('chunks', 'id')) FROM generate_series(1, %s)"
+        ids = sorted(row[0] for row in self._connection.execute(sequence, (len(documents),)))
+        texts = [[_writable(text) for text in storable_texts(document)] for document in documents]
+        self._copy(
+            "chunks (id, file, text, title, section, place)",
+            ((id_, file_id, *row) for id_, row in zip(ids, texts, strict=True)),
+        )
+        self._copy("vectors (chunk, vector)", zip(ids, vectors, strict=True))
+        self._copy(
+            "words (chunk, stems, weights)",
+            ((id_, *_words(title, text)) for id_, (text, title, *_) in zip(ids, texts, strict=True)),
+        )
+
+    def describe(self, file: StoredFile) -> None:
+        update = "UPDATE files SET digest = %s, size = %s, modified = %s, fields = %s WHERE source = %s"
+        source, *described = _row(file)
+        self._connection.execute(update, (*described, source))
+
+    def remove(self, source: str) -> None:
+        self._connection.execute("DELETE FROM files WHERE source = %s", (storable(source),))
+
+    def _copy(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _index_vectors(connection: Connection) -> None:
@@ -139,3 +244,40 @@ def _index_vectors(connection: Connection) -> None:
     (is_there,) = connection.execute("SELECT to_regclass('vectors_nearest') IS NOT NULL").fetchone()
     if not is_there and connection.execute("SELECT count(*) FROM chunks").fetchone()[0] >= INDEXED_FROM:
         connection.execute("CREATE INDEX vectors_nearest ON vectors USING hnsw (vector vector_ip_ops)")
+
+
+def _leaf(leaf: Leaf) -> Sql:
+    """A comparison on `chunks` and `files`."""
+    if isinstance(leaf, Modified):
+        return modified_sql(leaf, "files.modified", "%s")
+    name = () if leaf.field in _COLUMNS else (leaf.field,)
+    column = _COLUMNS.get(leaf.field, '(files.fields ->> %s) COLLATE "C"')
+    values: tuple[Value, ...]
+    match leaf:
+        case Like(_, pattern):
+            sql, values = f"lower({column}) LIKE lower(%s COLLATE \"C\") ESCAPE ''", (*name, _writable(pattern))
+        case Compared(_, sign, str() as text):
+            sql, values = f"{column} {sign} %s", (*name, _writable(text))
+        case Compared(_, sign, number):
+            is_number = "jsonb_typeof(files.fields -> %s) = 'number'"
+            sql = f"CASE WHEN {is_number} THEN (files.fields ->> %s)::numeric {sign} %s END"
+            values = (*name, *name, number)
+    return Sql(f"coalesce({sql}, false)", values)
+
+
+def _writable(text: str) -> str:
+    """PostgreSQL's texts have no character 0."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _words(title: str, text: str) -> tuple[str, SparseVector]:
+    """As a tsvector is written, and what BM25 multiplies."""
+    weights = passage_weights(title, text)
+    return " ".join(f"'{stem}'" for stem in weights), SparseVector(sparse(weights), DIMENSION)
+
+
+def _row(file: StoredFile) -> tuple[Any, ...]:
+    fields = {
+        name: _writable(value) if isinstance(value, str) else value for name, value in storable_fields(file).items()
+    }
+    return storable(file.source), file.digest, file.size, file.modified, Jsonb(fields)
