@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
+
 from r2ag.retrieval.bm25 import bm25_scores
 from r2ag.types import Document
 
@@ -23,3 +27,12 @@ def test_every_document_has_a_score_whatever_is_asked() -> None:
     assert [len(row) for row in found] == [3] * 5
     assert found[0] == [0.0, 0.0, 0.0]
     assert all(row[0] == row[1] for row in found)
+
+
+def test_the_index_in_memory_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *arguments: made.append(connect(*arguments)) or made[-1])
+    bm25_scores([("Which bridge?", [BRIDGE, RIVER])])
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        made[0].execute("SELECT 1")

@@ -57,7 +57,7 @@ def contents(store: AnyStore) -> dict[str, list[str]]:
     """The texts of each file, in order."""
     found: dict[str, list[str]] = {}
     with store.snapshot() as snapshot:
-        ids = sorted(hit.id for hit in snapshot.nearest(snapshot.meta.encoder.vectors[0], 10**9))
+        ids = sorted(hit.id for hit in snapshot.nearest(store.encoder.vectors[0], 10**9))
         for document in snapshot.documents(ids):
             found.setdefault(Path(document.source).name, []).append(document.text)
     return found

@@ -5,6 +5,9 @@ Those with transactions also show whole states and refuse a second writer.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
@@ -220,7 +223,7 @@ def test_several_changes_of_a_file_in_one_batch(store, encoder):
 def test_what_a_store_says_of_itself(store):
     info = store.info()
     assert (info.name, info.files, info.documents, info.dimension) == (store.name, 2, 3, 64)
-    assert (info.encoder, info.fields, info.format_version) == ("hashing", {"year": 1}, 1)
+    assert (info.encoder, info.fields, info.format_version) == ("hashing", {"year": 1}, store.FORMAT_VERSION)
     assert "pa55" not in store.name
 
 
@@ -255,6 +258,55 @@ def test_a_pipeline_asks_any_store(kind, request):
     pipeline.use(BM25Finder(store))
     (found,) = pipeline.find(f"Which {WORDS[3]}?", k=3).ranked.documents
     assert found.source == WORDS[3]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_closed_store_says_so_in_one_sentence(kind, request, encoder):
+    location = new_location(kind, request)
+    with create_store(location, encoder) as store:
+        put(store, encoder, "rivers", "The river runs.")
+        assert texts(store, "river") == ["The river runs."]
+    uses = (lambda: texts(store, "river"), lambda: put(store, encoder, "towns", "No."), store.info, store.check)
+    for use in uses:
+        with pytest.raises(InputError, match=r"^The store [^ ]* is closed; open it again\.$"):
+            use()
+    store.close()  # again does no harm
+    assert open_store(location).info().files == 1
+
+
+@pytest.mark.parametrize("kind", TRANSACTIONAL_KINDS)
+def test_no_file_descriptor_of_a_closed_store_stays_open(kind, request, encoder):
+    location = new_location(kind, request)
+    create_store(location, encoder).close()
+    before = open_descriptors()
+    with open_store(location) as store, store.snapshot() as snapshot, store.snapshot():
+        put(store, encoder, "rivers", "The river runs.")
+        assert len(snapshot) == 0
+        assert open_descriptors() > before
+    assert open_descriptors() == before
+    with store_that_is_used_while_it_is_closed(location) as store:
+        assert open_descriptors() > before
+    assert open_descriptors() == before
+    with pytest.raises(InputError, match="There is no store in"):
+        open_store(new_location(kind, request))
+    assert open_descriptors() == before
+    with pytest.raises(InputError, match="holds vectors of the encoder hashing"):
+        create_store(location, HashingEncoder("other"))
+    assert open_descriptors() == before
+
+
+def open_descriptors() -> int:
+    """How many files and sockets this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextmanager
+def store_that_is_used_while_it_is_closed(location: str) -> Iterator[AnyStore]:
+    store = open_store(location)
+    with store.snapshot() as snapshot:
+        store.close()
+        assert len(snapshot) == 1
+        yield store
 
 
 def test_addresses_of_nothing_that_is_known():

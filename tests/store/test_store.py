@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from r2ag.errors import InputError
 from r2ag.store import Store, StoredFile
-from r2ag.store.snapshot import Snapshot
-from r2ag.store.where import passages_where
+from r2ag.store.store import Snapshot, passages_where
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put

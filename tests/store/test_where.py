@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from r2ag.errors import InputError
 from r2ag.store import AnyStore, Store, create_store, read_where
-from r2ag.store.where import MAX_CHOICES, MAX_DEPTH, as_value, passages_where
+from r2ag.store.store import passages_where
+from r2ag.store.where import MAX_CHOICES, MAX_DEPTH, as_value
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
 from tests.store.kinds import KINDS, new_location
@@ -39,12 +40,13 @@ def store(request: pytest.FixtureRequest) -> AnyStore:
 
 
 def found(store: AnyStore, where: str) -> list[str]:
-    """Stems of the sources that meet the condition; searches by vectors and by words agree."""
+    """Stems of the sources that meet the condition, in the order of FILES; both ways of searching agree."""
     with store.snapshot() as snapshot:
-        dense = snapshot.nearest(snapshot.meta.encoder.vectors[0], 99, where)
+        dense = snapshot.nearest(store.encoder.vectors[0], 99, where)
         words = snapshot.matching("built", 99, where)
         assert sorted(hit.id for hit in dense) == sorted(hit.id for hit in words)
-        return [Path(document.source).stem for document in snapshot.documents(sorted(hit.id for hit in dense))]
+        sources = [document.source for document in snapshot.documents([hit.id for hit in dense])]
+        return [Path(source).stem for source in sorted(sources, key=list(FILES).index)]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_any_text_is_a_condition_or_refused_in_a_sentence(store, text):
 @given(st.text(max_size=100))
 def test_no_value_is_read_as_sql(store, text):
     condition = passages_where("title = '" + text.replace("'", "''") + "'")
-    assert condition.sql.endswith("WHERE coalesce(CAST(chunks.title AS TEXT) = ?, 0)")
+    assert condition.sql.endswith("WHERE coalesce(CAST(chunks.title AS TEXT) = ?, false)")
     (parameter,) = condition.parameters
     assert parameter == text.encode("utf-8", "backslashreplace").decode()
 

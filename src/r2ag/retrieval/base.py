@@ -1,4 +1,4 @@
-"""What finds documents, and what it hands back."""
+"""The interface of finders, and what they return."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from r2ag.types import Document
 
 @dataclass(frozen=True)
 class Found:
-    """Documents by falling score of the finder, which no feature is made of.
+    """Documents sorted by the finder's score, best first. Scores are not features.
 
-    vectors: float32, shape (k, dimension), from the encoder that `encoder` recognises; None where the finder has none.
+    vectors: float32, shape (k, dimension), from the encoder that `encoder` recognises; None if the finder has none.
     """
 
     documents: tuple[Document, ...]
@@ -28,10 +28,10 @@ class Found:
 
 
 class Finder(Protocol):
-    """Anything that finds documents for a question."""
+    """Finds documents for a question. It does not own its store: close the store where it was opened."""
 
     def find(self, question: str, k: int, where: str | None = None) -> Found:
-        """At most k documents, the best first; fewer or none where no more match.
+        """At most k documents, best first; fewer or none if no more match.
 
         Args:
             where: a condition that the documents must meet, as in r2ag.store.where.

@@ -1,4 +1,4 @@
-"""A cross-encoder reads question and document together: slower and surer than any index, so it sees only the best."""
+"""Reranking by a cross-encoder, which reads question and document together: slow, so it sees the best only."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 RERANKED = 50
 
 
-class RerankedFinder:
-    """Another finder's best documents in the order of a cross-encoder's scores."""
+class RerankedFinder(Finder):
+    """Sorts another finder's best documents by a cross-encoder's scores."""
 
     def __init__(self, finder: Finder, model: CrossEncoder, depth: int = RERANKED) -> None:
         self.finder = finder
@@ -27,7 +27,6 @@ class RerankedFinder:
         self.depth = depth
 
     def find(self, question: str, k: int, where: str | None = None) -> Found:
-        """See Finder.find."""
         found = self.finder.find(question, max(k, self.depth), where)
         if not len(found):
             return found

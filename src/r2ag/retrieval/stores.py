@@ -1,4 +1,4 @@
-"""Finders over a store: by vectors, by words, by both."""
+"""Finders that search a store by vectors, by words, or by both."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
-from r2ag.retrieval.base import Found
+from r2ag.retrieval.base import Finder, Found
 from r2ag.store.base import AnySnapshot, AnyStore, Hit
 
 FUSION_CONSTANT = 60  # Cormack, Clarke and Büttcher, SIGIR 2009
 FUSION_DEPTH = 100
 
 
-class StoreFinder(ABC):
-    """Searches one snapshot, so that what is found and what is read of it belong together."""
+class StoreFinder(Finder, ABC):
+    """Searches one snapshot and reads the documents from it, so that they belong together."""
 
     def __init__(self, store: AnyStore) -> None:
         self.store = store
@@ -26,7 +26,6 @@ class StoreFinder(ABC):
         """The k best passages of a snapshot."""
 
     def find(self, question: str, k: int, where: str | None = None) -> Found:
-        """See Finder.find."""
         with self.store.snapshot() as snapshot:
             if not len(snapshot):
                 raise InputError(
@@ -44,7 +43,7 @@ class StoreFinder(ABC):
 
 
 class DenseFinder(StoreFinder):
-    """By the similarity of vectors; exact but in very large stores (see Snapshot.nearest).
+    """By the similarity of vectors; exact except in very large stores (see Snapshot.nearest).
 
     Raises:
         InputError: the encoder is not the one that the store was made with.
@@ -69,14 +68,14 @@ class BM25Finder(StoreFinder):
 
 
 class HybridFinder(StoreFinder):
-    """By vectors and words, their ranks fused."""
+    """By vectors and words; fuses the two rankings."""
 
     def __init__(self, store: AnyStore, encoder: TextEncoder) -> None:
         super().__init__(store)
         self.parts: tuple[StoreFinder, ...] = (DenseFinder(store, encoder), BM25Finder(store))
 
     def search(self, snapshot: AnySnapshot, question: str, k: int, where: str | None) -> list[Hit]:
-        """The best passages by reciprocal ranks."""
+        """The best passages by reciprocal rank fusion."""
         depth = max(k, FUSION_DEPTH)
         return fuse([part.search(snapshot, question, depth, where) for part in self.parts])[:k]
 

@@ -4,8 +4,7 @@ from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile, S
 from r2ag.store.copying import CopyReport, copy_store
 from r2ag.store.indexing import IndexReport, index_files, remove_files
 from r2ag.store.locations import create_store, open_store
-from r2ag.store.snapshot import Snapshot
-from r2ag.store.store import Store
+from r2ag.store.store import Snapshot, Store
 from r2ag.store.where import read_where
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import operator
 import re
 from collections.abc import Callable
@@ -89,46 +91,30 @@ class Sql:
     parameters: tuple[Value, ...]
 
 
-def to_sql(condition: Condition, of_leaf: Callable[[Leaf], Sql]) -> Sql:
-    """The tree in SQL; its leaves are never NULL."""
+def to_sql(condition: Condition, placeholder: str, of_field: Callable[[Compared | Like], Sql]) -> Sql:
+    """The tree in SQL on `files` and `chunks`; values stand in the parameters alone.
+
+    Args:
+        of_field: a comparison in the engine's own SQL; NULL if a document lacks the field.
+    """
     match condition:
         case Not(part):
-            inner = to_sql(part, of_leaf)
+            inner = to_sql(part, placeholder, of_field)
             return Sql(f"(NOT {inner.sql})", inner.parameters)
         case Joined(word, parts):
-            read = [to_sql(part, of_leaf) for part in parts]
+            read = [to_sql(part, placeholder, of_field) for part in parts]
             sql = f" {word.upper()} ".join(part.sql for part in read)
             return Sql(f"({sql})", tuple(value for part in read for value in part.parameters))
-    return of_leaf(condition)
-
-
-def fields_of(condition: Condition) -> frozenset[str]:
-    """Names of what it speaks of."""
-    match condition:
-        case Not(part):
-            return fields_of(part)
-        case Joined(_, parts):
-            return frozenset[str]().union(*map(fields_of, parts))
-        case Modified():
-            return frozenset({"modified"})
-    return frozenset({condition.field})
-
-
-def modified_sql(condition: Modified, column: str, placeholder: str) -> Sql:
-    """An interval of times in SQL."""
-    sides = ((f"{column} >= {placeholder}", condition.first), (f"{column} < {placeholder}", condition.end))
-    given = [(sql, value) for sql, value in sides if value is not None]
-    return Sql(f"({' AND '.join(sql for sql, _ in given)})", tuple(value for _, value in given))
+        case Modified(first, end):
+            sides = [(sign, value) for sign, value in ((">=", first), ("<", end)) if value is not None]
+            sql = " AND ".join(f"files.modified {sign} {placeholder}" for sign, _ in sides)
+            return Sql(f"({sql})", tuple(value for _, value in sides))
+    found = of_field(condition)
+    return Sql(f"coalesce({found.sql}, false)", found.parameters)
 
 
 @lru_cache(maxsize=64)
 def _matcher(pattern: str) -> re.Pattern[str]:
-    """Each part after a % is looked for once, the first time it fits, as in SQLite: no time that grows with a power."""
-    first, *others = [
-        "".join("." if sign == "_" else re.escape(sign) for sign in part)
-        for part in pattern.translate(_SMALL).split("%")
-    ]
-    if not others:
-        return re.compile(first, re.DOTALL)
-    *middle, last = others
-    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + f".*{last}", re.DOTALL)
+    """As in SQLite, each part after a % is looked for once, so that no time grows with a power."""
+    escaped = glob.escape(pattern.translate(_SMALL))
+    return re.compile(fnmatch.translate(escaped.replace("%", "*").replace("_", "?")))

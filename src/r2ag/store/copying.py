@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from r2ag.errors import InputError
 from r2ag.store.base import AnySnapshot, AnyStore, StoredFile
+from r2ag.store.indexing import in_batches
 from r2ag.store.locations import create_store
 from r2ag.types import Progress
 
@@ -48,7 +49,8 @@ def copy_store(source: AnyStore, target: str | Path, on_progress: Progress | Non
         with into.writing() as writer:
             missing = _missing(into, files)
             done, total = 0, sum(len(passages[name]) for name in missing)
-            for batch in _batches(missing, passages):
+            missing.sort(key=lambda name: passages[name][:1])  # as they were stored
+            for batch in in_batches(missing, lambda name: len(passages[name]), PASSAGES_AT_ONCE):
                 with writer.batch():
                     for name in batch:
                         ids = passages[name]
@@ -71,18 +73,6 @@ def _missing(into: AnyStore, files: Mapping[str, StoredFile]) -> list[str]:
             f"The store {into.name} holds other files, such as {strange}; name a new store, or remove it first."
         )
     return [name for name in files if name not in there]
-
-
-def _batches(names: Sequence[str], passages: Mapping[str, Sequence[int]]) -> list[list[str]]:
-    """Files in the order in which they were stored, some passages at a time."""
-    batches, count = list[list[str]](), 0
-    for name in sorted(names, key=lambda name: passages[name][0] if passages[name] else 0):
-        if not batches or count >= PASSAGES_AT_ONCE:
-            batches.append([])
-            count = 0
-        batches[-1].append(name)
-        count += len(passages[name])
-    return batches
 
 
 def _compared(name: str, snapshot: AnySnapshot, copy_name: str, copy: AnySnapshot) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ PASSAGES_AT_ONCE = 512
 ENCODED_AT_ONCE = WRITTEN_AT_ONCE = 128
 
 Passages = tuple[StoredFile, list[Document]]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,8 @@ class _Indexing:
                 for file in batch.described:
                     self._writer.describe(file)
         start = 0
-        for together in _written_together(batch.put):
+        # Few files go into one transaction, so that a full disk takes as many as it can.
+        for together in in_batches(batch.put, lambda passages: len(passages[1]), WRITTEN_AT_ONCE):
             with self._writer.batch():
                 for file, documents in together:
                     self._writer.put(file, documents, vectors[start : start + len(documents)])
@@ -242,17 +245,17 @@ class _Indexing:
         return vectors
 
 
-def _written_together(put: Sequence[Passages]) -> Iterator[list[Passages]]:
-    """Files whose passages go into one transaction: few, so that a full disk takes as many as it can."""
-    together, passages = list[Passages](), 0
-    for file, documents in put:
-        together.append((file, documents))
-        passages += len(documents)
-        if passages >= WRITTEN_AT_ONCE:
-            yield together
-            together, passages = [], 0
-    if together:
-        yield together
+def in_batches(items: Iterable[Item], size: Callable[[Item], int], at_least: int) -> Iterator[list[Item]]:
+    """The items in their order, in batches that reach this size; the last one may be smaller."""
+    batch, total = list[Item](), 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
+        if total >= at_least:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def _absolute(path: Path) -> Path:

@@ -62,24 +62,40 @@ def current_matrix(connection: sqlite3.Connection, former: Matrix, generation: i
     if former.generation == generation:
         return former
     ids = stored_ids(connection)
-    dimension = former.vectors.shape[1]
-    missing = MissingRows(connection, dimension, folder)
-    return Matrix(generation, ids, missing.joined(ids, former.ids, former.vectors, lambda vectors: vectors))
+    stored = StoredVectors(connection, former.vectors.shape[1], folder)
+    return Matrix(generation, ids, stored.joined(ids, former.ids, former.vectors, lambda vectors: vectors))
 
 
 def stored_ids(connection: sqlite3.Connection) -> np.ndarray:
-    """Of all passages, int64, rising."""
+    """The ids of all passages, int64, rising."""
     # Unordered, so that SQLite reads its index of files, which is a hundredth of the texts or vectors.
     return np.sort(np.fromiter((row[0] for row in connection.execute("SELECT id FROM chunks")), np.int64))
 
 
 @dataclass(frozen=True)
-class MissingRows:
-    """Reads from the database what a cache of its vectors lacks."""
+class StoredVectors:
+    """The vectors that a database holds."""
 
     connection: sqlite3.Connection
     dimension: int
     folder: Path
+
+    def read(self, ids: Sequence[int]) -> np.ndarray:
+        """The vectors in the order of `ids`: float32, (len(ids), dimension).
+
+        Raises:
+            InputError: one of them is missing or damaged.
+        """
+        sql = "SELECT chunk, vector FROM json_each(?) AS wanted CROSS JOIN vectors ON chunk = wanted.value"
+        rows = self.connection.execute(sql, (json.dumps(list(ids)),)).fetchall()
+        if [row[0] for row in rows] != list(ids):
+            raise damaged(self.folder, "a passage has no vector")
+        if any(not isinstance(blob, bytes) or len(blob) != 4 * self.dimension for _, blob in rows):
+            raise damaged(self.folder, f"a vector is not {self.dimension} numbers")
+        vectors = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4").reshape(len(rows), self.dimension)
+        if not np.isfinite(vectors).all():
+            raise damaged(self.folder, f"a vector is not {self.dimension} numbers")
+        return vectors
 
     def joined(
         self,
@@ -88,7 +104,7 @@ class MissingRows:
         known_rows: np.ndarray,
         of_vectors: Callable[[np.ndarray], np.ndarray],
     ) -> np.ndarray:
-        """The cache's rows for `ids`, (len(ids), width): known ones as they are, others from their vectors.
+        """A cache's rows for `ids`, (len(ids), width): known ones as they are, others from their vectors.
 
         Args:
             of_vectors: makes (n, width) of float32 (n, dimension).
@@ -100,56 +116,12 @@ class MissingRows:
         known = np.isin(ids, known_ids, assume_unique=True)
         rows[known] = known_rows[np.isin(known_ids, ids, assume_unique=True)]
         missing = np.flatnonzero(~known)
-        if len(missing):
-            self._read(ids, int(missing[0]), ~known, rows, of_vectors)
+        for start in range(0, len(missing), ROWS_AT_ONCE):
+            part = missing[start : start + ROWS_AT_ONCE]
+            rows[part] = of_vectors(self.read(ids[part].tolist()))
         return rows
-
-    def _read(
-        self,
-        ids: np.ndarray,
-        at: int,
-        wanted: np.ndarray,
-        rows: np.ndarray,
-        of_vectors: Callable[[np.ndarray], np.ndarray],
-    ) -> None:
-        """Fills the wanted rows, which mostly are the last ones: reads on from the first of them, `at`."""
-        sql = "SELECT chunk, vector FROM vectors WHERE chunk >= ? ORDER BY chunk"
-        cursor = self.connection.execute(sql, (int(ids[at]),))
-        while read := cursor.fetchmany(ROWS_AT_ONCE):
-            part = slice(at, at + len(read))
-            if [row[0] for row in read] != ids[part].tolist():
-                break
-            vectors = unpack([row[1] for row in read], self.dimension, self.folder)
-            rows[part][wanted[part]] = of_vectors(vectors[wanted[part]])
-            at += len(read)
-        if at < len(ids):
-            raise damaged(self.folder, "a passage has no vector")
-
-
-def read_vectors(connection: sqlite3.Connection, ids: Sequence[int], dimension: int, folder: Path) -> np.ndarray:
-    """Stored vectors in the order of `ids`: float32, (len(ids), dimension).
-
-    Raises:
-        InputError: one of them is damaged.
-    """
-    sql = "SELECT vector FROM json_each(?) AS wanted JOIN vectors ON chunk = wanted.value ORDER BY wanted.key"
-    blobs = [row[0] for row in connection.execute(sql, (json.dumps(list(ids)),))]
-    return unpack(blobs, dimension, folder)
 
 
 def pack(vectors: np.ndarray) -> list[bytes]:
     """Vectors as the database holds them."""
     return [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
-
-
-def unpack(blobs: list[bytes], dimension: int, folder: Path) -> np.ndarray:
-    """float32, shape (len(blobs), dimension).
-
-    Raises:
-        InputError: one of them is no vector of that length, or holds what is no number.
-    """
-    if all(isinstance(blob, bytes) and len(blob) == 4 * dimension for blob in blobs):
-        vectors = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), dimension)
-        if np.isfinite(vectors).all():
-            return vectors
-    raise damaged(folder, f"a vector is not {dimension} numbers")

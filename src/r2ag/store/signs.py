@@ -16,8 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+<<<<<<< HEAD
 from r2ag.io.atomic import whole_file
 from r2ag.store.matrix import MissingRows, read_vectors, stored_ids
+=======
+from r2ag.store.matrix import StoredVectors, stored_ids
+>>>>>>> b686ed8 (Each kind of store is one module; vectors are read in one way; the words index of lists is closed)
 
 FILE = "signs.npz"
 EXACT_LIMIT = 200_000  # passages up to which the vectors themselves are searched
@@ -89,18 +93,18 @@ def current_signs(
     """
     if former is not None and former.generation == generation:
         return former
-    ids, missing = stored_ids(connection), MissingRows(connection, dimension, folder)
-    known = former or _load(folder / FILE, ids, missing)
-    rows = missing.joined(ids, known.ids, known.words.T, of_vectors)
+    ids, stored = stored_ids(connection), StoredVectors(connection, dimension, folder)
+    known = former or _load(folder / FILE, ids, stored)
+    rows = stored.joined(ids, known.ids, known.words.T, of_vectors)
     signs = Signs(generation, ids, np.ascontiguousarray(rows.T))
     if len(np.setxor1d(ids, known.ids, assume_unique=True)) * SAVED_SHARE > len(ids):
         _save(folder / FILE, signs)
     return signs
 
 
-def _load(file: Path, ids: np.ndarray, database: MissingRows) -> Signs:
+def _load(file: Path, ids: np.ndarray, vectors: StoredVectors) -> Signs:
     """What the file holds, if the database agrees with some of it; its format has checksums of its own."""
-    empty = Signs.empty(database.dimension)
+    empty = Signs.empty(vectors.dimension)
     try:
         with np.load(file, allow_pickle=False) as stored:
             found = Signs(-1, stored["ids"], stored["words"])
@@ -108,15 +112,14 @@ def _load(file: Path, ids: np.ndarray, database: MissingRows) -> Signs:
         return empty
     if found.ids.ndim != 1 or found.words.shape != (len(empty.words), len(found.ids)):
         return empty
-    return found if _agrees(found, ids, database) else empty
+    return found if _agrees(found, ids, vectors) else empty
 
 
-def _agrees(found: Signs, ids: np.ndarray, database: MissingRows) -> bool:
+def _agrees(found: Signs, ids: np.ndarray, vectors: StoredVectors) -> bool:
     """Whether vectors have these signs: some from all over, and the newest, which another past would have changed."""
     common = np.flatnonzero(np.isin(found.ids, ids))
     compared = np.unique([*common[:: max(len(common) // COMPARED, 1)], *common[-COMPARED:]]).astype(int)
-    vectors = read_vectors(database.connection, found.ids[compared].tolist(), database.dimension, database.folder)
-    return np.array_equal(of_vectors(vectors).T, found.words[:, compared])
+    return np.array_equal(of_vectors(vectors.read(found.ids[compared].tolist())).T, found.words[:, compared])
 
 
 def _save(file: Path, signs: Signs) -> None:

@@ -8,19 +8,34 @@ with store.snapshot() as snapshot:
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.store.base import AnyStore, being_written, closed, damaged, no_store
+from r2ag.store.base import (
+    AnySnapshot,
+    AnyStore,
+    AnyWriter,
+    Hit,
+    StoredFile,
+    being_written,
+    check_vectors,
+    closed,
+    damaged,
+    no_store,
+)
+from r2ag.store.conditions import Compared, Like, Sql, Value, to_sql
 from r2ag.store.database import (
+    CHUNKS,
     DATABASE,
     FORMAT_VERSION,
     LOCK,
@@ -33,10 +48,14 @@ from r2ag.store.database import (
     read_meta,
     transaction,
 )
-from r2ag.store.matrix import Matrix, current_matrix
+from r2ag.store.matrix import Matrix, StoredVectors, current_matrix, pack
 from r2ag.store.signs import EXACT_LIMIT, Signs, current_signs
-from r2ag.store.snapshot import Snapshot
-from r2ag.store.writer import StoreWriter
+from r2ag.store.where import read_where
+from r2ag.store.words import any_word, indexed
+from r2ag.store.writer import storable, storable_fields, storable_texts
+from r2ag.types import Document
+
+_COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
 
 
 class Store(AnyStore):
@@ -135,6 +154,158 @@ class Store(AnyStore):
             if generation > former.generation:
                 self._searched = searched
             return searched
+
+
+class Snapshot(AnySnapshot):
+    """The store as it was when its transaction began; made by `Store.snapshot`."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        meta: Meta,
+        folder: Path,
+        searched: Callable[[sqlite3.Connection], Matrix | Signs],
+    ) -> None:
+        self.meta = meta
+        self._connection = connection
+        self._folder = folder
+        self._searched = searched
+
+    def __len__(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def files(self) -> dict[str, StoredFile]:
+        rows = self._connection.execute("SELECT source, digest, size, modified, fields FROM files ORDER BY source")
+        return {
+            source: StoredFile(source, digest, size, modified, json.loads(fields))
+            for source, digest, size, modified, fields in rows
+        }
+
+    def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
+        """Exact up to signs.EXACT_LIMIT passages; in larger stores a few may be missed. See AnySnapshot.nearest."""
+        among = None if where is None else self._ids(where)
+        searched = self._searched(self._connection)
+        if isinstance(searched, Signs):
+            ids = searched.candidates(vector, k, among)
+            searched, among = Matrix(searched.generation, ids, self.vectors(ids.tolist())), None
+        return [Hit(*found) for found in searched.nearest(vector, k, among)]
+
+    def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
+        terms = any_word(question)
+        if not terms:
+            return []
+        sql = "SELECT rowid, -rank FROM words WHERE words MATCH ?"
+        parameters: list[Value] = [terms]
+        if where is not None:
+            passing = passages_where(where)
+            # The + keeps SQLite from running the full-text query once for each of these ids.
+            sql += f" AND +rowid IN ({passing.sql})"
+            parameters += passing.parameters
+        rows = self._connection.execute(f"{sql} ORDER BY rank, rowid LIMIT ?", [*parameters, k])
+        return [Hit(*row) for row in rows]
+
+    def ids(self, source: str | None = None) -> list[int]:
+        if source is None:
+            rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
+        else:
+            sql = f"SELECT chunks.id FROM {CHUNKS} WHERE files.source = ? ORDER BY chunks.id"
+            rows = self._connection.execute(sql, (source,))
+        return [row[0] for row in rows]
+
+    def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
+        sql = f"SELECT text, title, source, section, place FROM {CHUNKS} WHERE chunks.id = ?"
+        rows = [self._connection.execute(sql, (id_,)).fetchone() for id_ in ids]
+        return tuple(
+            Document(text, title, source, section=section, place=place) for text, title, source, section, place in rows
+        )
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        stored = StoredVectors(self._connection, self.meta.encoder.dimension, self._folder)
+        return stored.read(ids).copy()  # torch wants to be able to write
+
+    def _ids(self, where: str) -> np.ndarray:
+        """Rising; as one text, which is read in a third of the time of so many rows."""
+        passing = passages_where(where)
+        sql = f"SELECT group_concat(id) FROM ({passing.sql})"
+        (joined,) = self._connection.execute(sql, passing.parameters).fetchone()
+        return np.sort(np.fromstring(joined, np.int64, sep=",")) if joined else np.zeros(0, np.int64)
+
+
+class StoreWriter(AnyWriter):
+    """Made by `Store.writing`, which holds the lock."""
+
+    def __init__(self, connection: sqlite3.Connection, meta: Meta, folder: Path) -> None:
+        self.connection = connection
+        self._dimension = meta.encoder.dimension
+        self._folder = folder
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        with plain_errors(self._folder), transaction(self.connection):
+            yield
+            self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+
+    def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
+        vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
+        self.remove(file.source)
+        insert = "INSERT INTO files (source, digest, size, modified, fields) VALUES (?, ?, ?, ?, ?)"
+        file_id = self.connection.execute(insert, _row(file)).lastrowid
+        for document, vector in zip(documents, pack(vectors), strict=True):
+            texts = storable_texts(document)
+            insert = "INSERT INTO chunks (file, text, title, section, place) VALUES (?, ?, ?, ?, ?)"
+            chunk = self.connection.execute(insert, (file_id, *texts)).lastrowid
+            self.connection.execute("INSERT INTO vectors (chunk, vector) VALUES (?, ?)", (chunk, vector))
+            words = (chunk, indexed(texts[1]), indexed(texts[0]))
+            self.connection.execute("INSERT INTO words (rowid, title, text) VALUES (?, ?, ?)", words)
+
+    def describe(self, file: StoredFile) -> None:
+        update = "UPDATE files SET digest = ?, size = ?, modified = ?, fields = ? WHERE source = ?"
+        source, *described = _row(file)
+        self.connection.execute(update, (*described, source))
+
+    def remove(self, source: str) -> None:
+        row = self.connection.execute("SELECT id FROM files WHERE source = ?", (storable(source),)).fetchone()
+        if row is None:
+            return
+        chunks = self.connection.execute("SELECT id FROM chunks WHERE file = ?", row).fetchall()
+        for table, key in (("words", "rowid"), ("vectors", "chunk"), ("chunks", "id")):
+            self.connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", chunks)
+        self.connection.execute("DELETE FROM files WHERE id = ?", row)
+
+
+def passages_where(expression: str) -> Sql:
+    """Selects the ids of the embedded store's passages that meet an expression, in no order.
+
+    What speaks of files alone is asked of files alone: they are fewer, and an index has the passages of each.
+
+    Raises:
+        InputError: it is none; says at which word.
+    """
+    met = to_sql(read_where(expression), "?", _comparison)
+    if "chunks." not in met.sql:
+        selected = f"SELECT id FROM chunks WHERE file IN (SELECT id FROM files WHERE {met.sql})"
+    else:
+        selected = f"SELECT chunks.id FROM {CHUNKS} WHERE {met.sql}"
+    return Sql(selected, met.parameters)
+
+
+def _comparison(leaf: Compared | Like) -> Sql:
+    # As the writer's JSON spells the name (é is \u00e9 there): SQLite before 3.45 compares the two byte by byte.
+    path = () if leaf.field in _COLUMNS else (f"$.{json.dumps(leaf.field)}",)
+    column = _COLUMNS.get(leaf.field, "json_extract(files.fields, ?)")
+    values: tuple[Value, ...]
+    match leaf:
+        case Like(_, pattern):
+            sql, values = f"{column} LIKE ?", (*path, pattern)
+        case Compared(_, sign, str() as text):
+            sql, values = f"CAST({column} AS TEXT) {sign} ?", (*path, text)
+        case Compared(_, sign, number):  # SQLite holds any text to be greater than any number
+            sql, values = f"typeof({column}) != 'text' AND {column} {sign} ?", (*path, *path, number)
+    return Sql(sql, values)
+
+
+def _row(file: StoredFile) -> tuple[str, str, int, float, str]:
+    return storable(file.source), file.digest, file.size, file.modified, json.dumps(storable_fields(file))
 
 
 def _problem(connection: sqlite3.Connection) -> str | None:

@@ -9,7 +9,6 @@ a part of any SQL: names are looked up, values are parameters.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,21 +25,14 @@ from r2ag.store.conditions import (
     Like,
     Modified,
     Not,
-    Sql,
     Value,
-    fields_of,
-    modified_sql,
-    to_sql,
 )
-from r2ag.store.database import CHUNKS
 
 MAX_CHARACTERS = 2000
 MAX_DEPTH = 15  # as deep as SQLite's own parser follows
 MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
 MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
 FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
-_OF_CHUNKS = ("title", "section")
-_SQLITE = {"source": "files.source"} | {name: f"chunks.{name}" for name in _OF_CHUNKS}
 
 _Node = Callable[[], "Condition"]
 _TOKEN = re.compile(
@@ -48,23 +40,6 @@ _TOKEN = re.compile(
 )
 _SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def passages_where(expression: str) -> Sql:
-    """Selects the ids of the embedded store's passages that meet an expression, in no order.
-
-    What speaks of files alone is asked of files alone: they are fewer, and an index has the passages of each.
-
-    Raises:
-        InputError: it is none; says at which word.
-    """
-    condition = read_where(expression)
-    met = to_sql(condition, _sqlite)
-    if fields_of(condition).isdisjoint(_OF_CHUNKS):
-        selected = f"SELECT id FROM chunks WHERE file IN (SELECT id FROM files WHERE {met.sql})"
-    else:
-        selected = f"SELECT chunks.id FROM {CHUNKS} WHERE {met.sql}"
-    return Sql(selected, met.parameters)
 
 
 def read_where(expression: str) -> Condition:
@@ -247,20 +222,3 @@ def _compare_time(sign: str, text: str) -> Modified:
         ">": Modified(end, None),
         ">=": Modified(first, None),
     }[sign]
-
-
-def _sqlite(leaf: Leaf) -> Sql:
-    if isinstance(leaf, Modified):
-        return modified_sql(leaf, "files.modified", "?")
-    # As the writer's JSON spells the name (é is \u00e9 there): SQLite before 3.45 compares the two byte by byte.
-    path = () if leaf.field in _SQLITE else (f"$.{json.dumps(leaf.field)}",)
-    column = _SQLITE.get(leaf.field, "json_extract(files.fields, ?)")
-    values: tuple[Value, ...]
-    match leaf:
-        case Like(_, pattern):
-            sql, values = f"{column} LIKE ?", (*path, pattern)
-        case Compared(_, sign, str() as text):
-            sql, values = f"CAST({column} AS TEXT) {sign} ?", (*path, text)
-        case Compared(_, sign, number):  # SQLite holds any text to be greater than any number
-            sql, values = f"typeof({column}) != 'text' AND {column} {sign} ?", (*path, *path, number)
-    return Sql(f"coalesce({sql}, 0)", values)

@@ -29,7 +29,7 @@ from r2ag.store.base import (
     no_store,
 )
 from r2ag.store.bm25 import DIMENSION, passage_weights, place, question_stems, rarity, sparse
-from r2ag.store.conditions import Compared, Leaf, Like, Modified, Sql, Value, modified_sql, to_sql
+from r2ag.store.conditions import Compared, Like, Sql, Value, to_sql
 from r2ag.store.postgres.address import Address, plain_errors, read_address
 from r2ag.store.postgres.connections import Connection, Connections
 from r2ag.store.postgres.tables import (
@@ -135,7 +135,7 @@ class PostgresSnapshot(AnySnapshot):
         tables, condition = "vectors", Sql("true", ())
         if where is not None:
             tables = f"{_CHUNKS} JOIN vectors ON vectors.chunk = chunks.id"
-            condition = to_sql(read_where(where), _leaf)
+            condition = to_sql(read_where(where), "%s", _comparison)
         self._search_index(k)
         query = np.asarray(vector, np.float32)
         # An index is of no use to an order by a second column.
@@ -144,7 +144,7 @@ class PostgresSnapshot(AnySnapshot):
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
-        condition = None if where is None else to_sql(read_where(where), _leaf)
+        condition = None if where is None else to_sql(read_where(where), "%s", _comparison)
         stems = question_stems(question)
         if not stems:
             return []
@@ -246,10 +246,8 @@ def _index_vectors(connection: Connection) -> None:
         connection.execute("CREATE INDEX vectors_nearest ON vectors USING hnsw (vector vector_ip_ops)")
 
 
-def _leaf(leaf: Leaf) -> Sql:
+def _comparison(leaf: Compared | Like) -> Sql:
     """A comparison on `chunks` and `files`."""
-    if isinstance(leaf, Modified):
-        return modified_sql(leaf, "files.modified", "%s")
     name = () if leaf.field in _COLUMNS else (leaf.field,)
     column = _COLUMNS.get(leaf.field, '(files.fields ->> %s) COLLATE "C"')
     values: tuple[Value, ...]
@@ -262,7 +260,7 @@ def _leaf(leaf: Leaf) -> Sql:
             is_number = "jsonb_typeof(files.fields -> %s) = 'number'"
             sql = f"CASE WHEN {is_number} THEN (files.fields ->> %s)::numeric {sign} %s END"
             values = (*name, *name, number)
-    return Sql(f"coalesce({sql}, false)", values)
+    return Sql(sql, values)
 
 
 def _writable(text: str) -> str:
