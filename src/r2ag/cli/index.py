@@ -59,8 +59,7 @@ def index(
         from r2ag.cli.progress import ProgressBar
 
         opened = open_encoder(encoder, embeddings_url) or _adapters_encoder(adapter, retriever)
-        with _on(devices, opened) as several, ProgressBar() as progress:
-            into = create_store(store, several)
+        with _on(devices, opened) as several, create_store(store, several) as into, ProgressBar() as progress:
             report = index_files(into, paths, several, fields, progress)
         tell_skipped(report.skipped, report.unread)
         print_facts(

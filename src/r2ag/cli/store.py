@@ -24,7 +24,8 @@ def info(store: StoreName) -> None:
     """
     from r2ag.store import open_store
 
-    found = open_store(store).info()
+    with open_store(store) as opened:
+        found = opened.info()
     fields = ", ".join(f"{name} ({_files(count)})" for name, count in found.fields.items())
     print_facts(
         sys.stdout,
@@ -46,9 +47,9 @@ def check(store: StoreName) -> None:
     """
     from r2ag.store import open_store
 
-    opened = open_store(store)
-    opened.check()
-    found = opened.info()
+    with open_store(store) as opened:
+        opened.check()
+        found = opened.info()
     print(f"Sound: {_files(found.files)}, {found.documents} passages.")
 
 
@@ -60,10 +61,10 @@ def compact(store: StoreName) -> None:
     """
     from r2ag.store import open_store
 
-    opened = open_store(store)
-    before = opened.info().bytes_on_disk
-    opened.compact()
-    print(f"{_megabytes(before)} before, {_megabytes(opened.info().bytes_on_disk)} now.")
+    with open_store(store) as opened:
+        before = opened.bytes_on_disk()
+        opened.compact()
+        print(f"{_megabytes(before)} before, {_megabytes(opened.bytes_on_disk())} now.")
 
 
 def remove(
@@ -80,7 +81,8 @@ def remove(
     """
     from r2ag.store import open_store, remove_files
 
-    print(f"{_files(remove_files(open_store(store), paths))} removed.")
+    with open_store(store) as opened:
+        print(f"{_files(remove_files(opened, paths))} removed.")
 
 
 def copy(
@@ -100,8 +102,8 @@ def copy(
     from r2ag.cli.progress import ProgressBar
     from r2ag.store import copy_store, open_store
 
-    with ProgressBar("passages") as progress:
-        report = copy_store(open_store(store), target, progress)
+    with open_store(store) as source, ProgressBar("passages") as progress:
+        report = copy_store(source, target, progress)
     print_facts(
         sys.stdout,
         ("files", f"{report.files}, of which {report.copied} were copied now"),

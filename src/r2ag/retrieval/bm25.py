@@ -37,8 +37,3 @@ def _scores(connection: sqlite3.Connection, question: str, ids: Sequence[int]) -
 def _legible(text: str) -> str:
     """SQLite takes no half characters."""
     return indexed(text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def _legible(text: str) -> str:
-    """SQLite takes no half characters."""
-    return indexed(text.encode("utf-8", "replace").decode("utf-8"))

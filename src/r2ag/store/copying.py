@@ -42,8 +42,7 @@ def copy_store(source: AnyStore, target: str | Path, on_progress: Progress | Non
     Raises:
         InputError: the target can't be made, holds other files or other vectors, or differs in the end.
     """
-    into = create_store(target, source.encoder)
-    with source.snapshot() as snapshot:
+    with create_store(target, source.encoder) as into, source.snapshot() as snapshot:
         files = snapshot.files()
         passages = {name: snapshot.ids(name) for name in files}
         with into.writing() as writer:

@@ -16,12 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-<<<<<<< HEAD
 from r2ag.io.atomic import whole_file
-from r2ag.store.matrix import MissingRows, read_vectors, stored_ids
-=======
 from r2ag.store.matrix import StoredVectors, stored_ids
->>>>>>> b686ed8 (Each kind of store is one module; vectors are read in one way; the words index of lists is closed)
 
 FILE = "signs.npz"
 EXACT_LIMIT = 200_000  # passages up to which the vectors themselves are searched

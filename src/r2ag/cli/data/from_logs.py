@@ -82,6 +82,6 @@ def _passages(files: Sequence[Path], store: str | None, encoder: FeatureEncoder)
         return dict(enumerate(cut_into_passages(read_files(files), encoder)))
     from r2ag.store import open_store
 
-    with open_store(store).snapshot() as snapshot:
+    with open_store(store) as opened, opened.snapshot() as snapshot:
         ids = snapshot.ids()
         return dict(zip(ids, snapshot.documents(ids), strict=True))
