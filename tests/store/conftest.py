@@ -54,10 +54,14 @@ def put(store: AnyStore, encoder: HashingEncoder, source: str, *texts: str, **mo
 
 
 def contents(store: AnyStore) -> dict[str, list[str]]:
-    """The texts of each file, in order."""
-    found: dict[str, list[str]] = {}
+    """The texts of each file, in order, all of which a search finds."""
+    texts: dict[str, list[str]] = {}
     with store.snapshot() as snapshot:
-        ids = sorted(hit.id for hit in snapshot.nearest(store.encoder.vectors[0], 10**9))
-        for document in snapshot.documents(ids):
-            found.setdefault(Path(document.source).name, []).append(document.text)
-    return found
+        found = {hit.id for hit in snapshot.nearest(store.encoder.vectors[0], 10**9)}
+        for source in snapshot.files():
+            ids = snapshot.ids(source)
+            assert found >= set(ids)
+            found -= set(ids)
+            texts[Path(source).name] = [document.text for document in snapshot.documents(ids)]
+        assert not found
+    return texts

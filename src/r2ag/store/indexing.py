@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from r2ag.corpus import FileReader, Skipped, SourceFile, chunk, list_files
+from r2ag.corpus import FileReader, Skipped, chunk, list_files
 from r2ag.encoder.encoder import PASSAGE_TOKENS, TextEncoder
 from r2ag.encoder.pool import EncoderPool
 from r2ag.errors import InputError
@@ -101,48 +102,41 @@ class _Batch:
     removed: list[str] = field(default_factory=list)
     bytes_read: int = 0
 
-    @property
-    def documents(self) -> list[Document]:
-        return [document for _, documents in self.put for document in documents]
 
-
+@dataclass
 class _Indexing:
     """One run over some files and folders."""
 
-    def __init__(
-        self,
-        writer: AnyWriter,
-        encoder: TextEncoder,
-        known: Mapping[str, StoredFile],
-        fields: Mapping[str, Value],
-        on_progress: Progress,
-    ) -> None:
-        self._writer = writer
-        self._encoder = encoder
-        self._known = known
-        self._fields = fields
-        self._on_progress = on_progress
-        self._encoders = len(encoder.devices) if isinstance(encoder, EncoderPool) else 1
-        self._stopped = False
-        self._skipped: list[Skipped] = []
-        self._unread: list[tuple[str, tuple[str, ...]]] = []
-        self._counts = {"added": 0, "changed": 0, "unchanged": 0, "removed": 0, "passages": 0}
-        self._done = self._total = 0
+    writer: AnyWriter
+    encoder: TextEncoder
+    known: Mapping[str, StoredFile]
+    fields: Mapping[str, Value]
+    on_progress: Progress
+    stopped: bool = False
+    done: int = 0
+    total: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    unread: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def encoders(self) -> int:
+        return len(self.encoder.devices) if isinstance(self.encoder, EncoderPool) else 1
 
     def run(self, roots: Sequence[Path]) -> IndexReport:
         """Lists, forgets what is gone, then reads, encodes and writes what is new, some passages at a time."""
         listed = list(dict.fromkeys(list_files(roots)))
-        self._skipped += [item for item in listed if isinstance(item, Skipped)]
+        self.skipped += [item for item in listed if isinstance(item, Skipped)]
         paths = [item for item in listed if isinstance(item, Path)]
-        gone = {source for root in roots for source in _under(self._known, root)} - set(map(_source, paths))
+        gone = {source for root in roots for source in _under(self.known, root)} - set(map(_source, paths))
         batch = _Batch(removed=sorted(gone))
         sizes = {path: size for path in paths if (size := self._size_to_read(path, batch)) is not None}
         self._write(batch)
-        self._total = sum(sizes.values())
+        self.total = sum(sizes.values())
         if sizes:
-            self._on_progress("Indexing", 0, self._total)
+            self.on_progress("Indexing", 0, self.total)
         self._read_all(sizes)
-        return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
+        return IndexReport(**self.counts, skipped=tuple(self.skipped), unread=tuple(self.unread))
 
     def _read_all(self, sizes: Mapping[Path, int]) -> None:
         """What comes next is read and cut into passages while this is encoded."""
@@ -154,24 +148,24 @@ class _Indexing:
                     coming = ahead.submit(next, batches, None)
                     self._write(batch)
             finally:
-                self._stopped = True
+                self.stopped = True
                 reader.stop()
 
     def _batches(self, reader: FileReader, sizes: Mapping[Path, int]) -> Iterator[_Batch]:
         batch, passages = _Batch(), 0
         for path, size in sizes.items():
-            if self._stopped:
+            if self.stopped:
                 return
             passages += self._read(path, reader, batch)
             batch.bytes_read += size
-            if passages >= PASSAGES_AT_ONCE * self._encoders:
+            if passages >= PASSAGES_AT_ONCE * self.encoders:
                 yield batch
                 batch, passages = _Batch(), 0
         yield batch
 
     def _size_to_read(self, path: Path, batch: _Batch) -> int | None:
         """The size of a file that has to be read; None for an unchanged one, which may get further metadata."""
-        known = self._known.get(_source(path))
+        known = self.known.get(_source(path))
         try:
             facts = path.stat()
         except OSError:
@@ -179,69 +173,66 @@ class _Indexing:
         is_unfinished = known is not None and not known.digest
         if known is None or is_unfinished or (known.size, known.modified) != (facts.st_size, facts.st_mtime):
             return facts.st_size
-        if (described := with_fields(known, self._fields)) != known:
+        if (described := with_fields(known, self.fields)) != known:
             batch.described.append(described)
-        self._counts["unchanged"] += 1
+        self.counts["unchanged"] += 1
         return None
 
     def _read(self, path: Path, reader: FileReader, batch: _Batch) -> int:
         """How many passages of the file are to be encoded."""
         source = _source(path)
-        known = self._known.get(source)
+        known = self.known.get(source)
         file = reader.read(path)
         if isinstance(file, Skipped):
-            self._skipped.append(file)
+            self.skipped.append(file)
             batch.removed += [source] if known else []
             return 0
         if file.unread:
-            self._unread.append((source, file.unread))
-        fields = {**(known.fields if known else {}), **self._fields}
+            self.unread.append((source, file.unread))
+        fields = {**(known.fields if known else {}), **self.fields}
         stored = StoredFile(source, file.digest, file.size, file.modified, fields)
         if known and known.digest == file.digest:
-            self._counts["unchanged"] += 1
+            self.counts["unchanged"] += 1
             batch.described.append(stored)
             return 0
-        self._counts["changed" if known else "added"] += 1
-        passages = self._passages(file)
+        self.counts["changed" if known else "added"] += 1
+        passages = chunk(file, self.encoder.count_tokens, min(PASSAGE_TOKENS, self.encoder.max_tokens))
         batch.put.append((stored, passages))
         return len(passages)
-
-    def _passages(self, file: SourceFile) -> list[Document]:
-        return chunk(file, self._encoder.count_tokens, min(PASSAGE_TOKENS, self._encoder.max_tokens))
 
     def _write(self, batch: _Batch) -> None:
         if not (batch.put or batch.described or batch.removed):
             return
         vectors = self._encode(batch)
         if batch.removed or batch.described:
-            with self._writer.batch():
+            with self.writer.batch():
                 for source in batch.removed:
-                    self._writer.remove(source)
+                    self.writer.remove(source)
                 for file in batch.described:
-                    self._writer.describe(file)
+                    self.writer.describe(file)
         start = 0
         # Few files go into one transaction, so that a full disk takes as many as it can.
         for together in in_batches(batch.put, lambda passages: len(passages[1]), WRITTEN_AT_ONCE):
-            with self._writer.batch():
+            with self.writer.batch():
                 for file, documents in together:
-                    self._writer.put(file, documents, vectors[start : start + len(documents)])
+                    self.writer.put(file, documents, vectors[start : start + len(documents)])
                     start += len(documents)
-        self._done += batch.bytes_read
-        self._counts["removed"] += len(batch.removed)
-        self._counts["passages"] += len(vectors)
-        self._on_progress("Indexing", self._done, self._total)
+        self.done += batch.bytes_read
+        self.counts["removed"] += len(batch.removed)
+        self.counts["passages"] += len(vectors)
+        self.on_progress("Indexing", self.done, self.total)
 
     def _encode(self, batch: _Batch) -> np.ndarray:
         """The longest first, since texts of like length are padded little; progress is told in between."""
-        documents = batch.documents
+        documents = [document for _, documents in batch.put for document in documents]
         order = sorted(range(len(documents)), key=lambda index: -len(documents[index].passage))
-        vectors = np.zeros((len(documents), self._encoder.dimension), np.float32)
-        at_once = ENCODED_AT_ONCE * self._encoders
+        vectors = np.zeros((len(documents), self.encoder.dimension), np.float32)
+        at_once = ENCODED_AT_ONCE * self.encoders
         for start in range(0, len(documents), at_once):
             part = order[start : start + at_once]
-            vectors[part] = self._encoder.encode_documents([documents[index] for index in part])
+            vectors[part] = self.encoder.encode_documents([documents[index] for index in part])
             share = (start + len(part)) / len(documents)
-            self._on_progress("Indexing", self._done + int(share * batch.bytes_read), self._total)
+            self.on_progress("Indexing", self.done + int(share * batch.bytes_read), self.total)
         return vectors
 
 
