@@ -125,7 +125,7 @@ class QdrantPoints(AnySnapshot, AnyWriter):
             InputError: another version of r2ag made it, or it is damaged.
         """
         points = self._call("retrieve", ids=[META_ID]) if self._call("collection_exists") else []
-        payload = points[0].payload if points else {}
+        payload = (points and points[0].payload) or {}
         if payload.get("kind") != "meta":
             return None
         base.check_version(payload["format_version"], QdrantStore.FORMAT_VERSION, self.name)
@@ -184,10 +184,10 @@ class QdrantPoints(AnySnapshot, AnyWriter):
         return self._query(DENSE, np.asarray(vector, np.float32).tolist(), k, where)
 
     def matching(self, question: str, k: int, where: str | None = None) -> list[Hit]:
-        places = sorted({place(stem) for stem in question_stems(question)})
+        if not (places := sorted({place(stem) for stem in question_stems(question)})):
+            return []
         query = models.SparseVector(indices=places, values=[1.0] * len(places))  # Qdrant knows how rare each is
-        hits = self._query(WORDS, query, k, where)
-        return [hit for hit in hits if hit.score > 0] if places else []
+        return [hit for hit in self._query(WORDS, query, k, where) if hit.score > 0]
 
     def ids(self, source: str | None = None) -> list[int]:
         found = self.scroll(_PASSAGES if source is None else _passages_of(source), ["source", "number"])
