@@ -82,8 +82,8 @@ def test_a_server_that_dies_while_indexing_loses_nothing_that_was_done(mortal, e
     write_notes(notes, 0, 60)
     store = create_store(mortal.url("dying"), encoder)
 
-    def kill_half_way(progress):
-        if progress.done > progress.total / 2 and mortal.process.poll() is None:
+    def kill_half_way(what, done, total):
+        if done > total / 2 and mortal.process.poll() is None:
             mortal.kill()
 
     with pytest.raises(InputError, match=r"can't be reached .*give the same command again: what was done is kept"):
