@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from r2ag.answering.matching import holds
 from r2ag.evaluation import chinese
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -46,7 +47,7 @@ def acc(prediction: str, golds: Sequence[str]) -> float:
 
 def acc_word(prediction: str, golds: Sequence[str]) -> float:
     """Like `acc`, but the gold answer must begin and end at word boundaries."""
-    return float(any(gold and f" {gold} " in f" {said} " for said, gold in _pairs(prediction, golds)))
+    return float(any(holds(said.split(), gold.split()) for said, gold in _pairs(prediction, golds)))
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> float:

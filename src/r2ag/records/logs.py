@@ -12,11 +12,11 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from r2ag.answering.matching import stands_in
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.records.files import json_lines
 from r2ag.records.formats.row import Row
-from r2ag.records.mine import stands_in
 from r2ag.types import Document, Record
 
 

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
+from r2ag.answering.matching import stands_in
 from r2ag.method.prompting import PromptTemplate
 from r2ag.method.templates import plain_template
-from r2ag.records.mine import stands_in
 from r2ag.records.question_writer import QuestionWriter
 from r2ag.types import Document, Progress, Record
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from r2ag.answering.matching import stands_in, words
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.types import Document, Record
@@ -41,7 +41,7 @@ def mine_distractors(
 def _with_distractors(record: Record, scores: np.ndarray, pool: Sequence[Document], count: int) -> Record:
     relevant = [document for document in record.documents if document.relevant]
     own = {document.passage for document in relevant}
-    answers = [answer for answer in record.answers if _words(answer) not in ("yes", "no")]
+    answers = [answer for answer in record.answers if words(answer) not in (["yes"], ["no"])]
     chosen: list[Document] = []
     for index in np.argsort(-scores, kind="stable"):
         if len(chosen) == count:
@@ -50,13 +50,3 @@ def _with_distractors(record: Record, scores: np.ndarray, pool: Sequence[Documen
         if passage not in own and not any(stands_in(answer, passage) for answer in answers):
             chosen.append(replace(pool[index], relevant=False))
     return replace(record, documents=(*relevant, *chosen))
-
-
-def stands_in(answer: str, text: str) -> bool:
-    """Whether all words of an answer stand in a text, one after another; an answer without words stands nowhere."""
-    words = _words(answer)
-    return bool(words) and f" {words} " in f" {_words(text)} "
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+", text.lower()))
