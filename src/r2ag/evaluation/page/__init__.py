@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
@@ -59,84 +60,67 @@ def read_results(folder: Path) -> Results:
 
 
 def render(results: Results, title: str, attention: AttentionMap | None = None) -> str:
-    """The page."""
-    parts = [_header(results.figures, title)]
-    try:
-        parts += [_section(name, figures) for name, figures in sections(results.figures)]
-    except (KeyError, TypeError):
-        raise InputError("results.json lacks figures; give the r2ag eval command again.") from None
-    parts.append(differences(list(results.figures["methods"])))
-    if attention is not None:
-        parts.append(attention_section(attention))
-    return page(title, [*parts, BROWSER], list(results.figures["methods"]), results.records)
+    """The page.
 
-
-def page(title: str, parts: Sequence[str], methods: Sequence[str], records: Sequence[StoredRecord]) -> str:
-    """One HTML page of sections; with BROWSER among them single records are shown."""
-    css, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    # A browser runs this one script and loads nothing, whatever a document says; pictures stand in the page itself.
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'"
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{css}</style></head><body><main>",
-            *parts,
-            "</main>",
-            *(
-                (
-                    f'<script type="application/json" id="data">{_as_json(methods, records)}</script>',
-                    f"<script>{script}</script>",
-                )
-                if BROWSER in parts
-                else ()
-            ),
-            "</body></html>\n",
-        ]
-    )
-
-
-BROWSER = """<section id="browser"><h2>Single records</h2>
-<form><label>Method <select id="method"></select></label>
-<label>Answers <select id="state"><option value="all">all</option><option value="right">right</option>
-<option value="wrong">wrong</option><option value="disagreement">methods disagree</option>
-<option value="abstained">abstained</option></select></label>
-<label>Words <input id="words" type="search" placeholder="in question or answer"></label>
-<output id="count"></output></form>
-<div class="columns"><ol id="list"></ol><article id="record" aria-live="polite"></article></div>
-<noscript>Single records need JavaScript; the tables and plots above do not.</noscript></section>"""
-
-
-def header(title: str, facts: Mapping[str, object], remark: str) -> str:
-    """Title and facts; those that say nothing are left out."""
-    said = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
-        for name, value in facts.items()
-        if value not in ("", None)
-    )
-    return f"<header><h1>{escape(title)}</h1><dl>{said}</dl><p>{escape(remark)}</p></header>"
-
-
-INTERVALS = "Intervals are of 95 %, by bootstrap."
-
-
-def _header(figures: Mapping[str, Any], title: str) -> str:
+    Raises:
+        InputError: results.json lacks figures.
+    """
+    figures = results.figures
     settings = figures.get("settings", {})
     facts = {**figures.get("models", {}), "documents": figures.get("k") or "all", "order": settings.get("order", "")}
     facts |= {"seed": settings.get("seed", ""), "longest answer": f"{settings.get('max_new_tokens', '?')} tokens"}
-    return header(title, facts, INTERVALS)
+    try:
+        parts = [_section(name, one) for name, one in sections(figures)]
+    except (KeyError, TypeError):
+        raise InputError("results.json lacks figures; give the r2ag eval command again.") from None
+    methods = list(figures["methods"])
+    parts += [differences(methods), attention_section(attention)]
+    return page(title, facts, parts, methods, results.records)
+
+
+def page(
+    title: str,
+    facts: Mapping[str, object],
+    parts: Sequence[str],
+    methods: Sequence[str],
+    records: Sequence[StoredRecord],
+) -> str:
+    """One HTML page of sections, which shows single records where there are any methods.
+
+    Args:
+        facts: stand under the title; those that say nothing are left out.
+    """
+    page_html, browser, style, script = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("page.html", "browser.html", "page.css", "page.js")
+    )
+    said = [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
+    data = f'<script type="application/json" id="data">{_as_json(methods, records)}</script>'
+    return Template(page_html).substitute(
+        title=escape(title),
+        style=style,
+        # A browser runs this one script and loads nothing, whatever a document says.
+        digest=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        facts="".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in said),
+        parts="\n".join(parts),
+        browser=f"{browser}{data}<script>{script}</script>" if methods else "",
+    )
 
 
 def _section(title: str, figures: Mapping[str, Any]) -> str:
     methods = figures["methods"]
     drawn = [interval_plot(methods, "acc", "Acc"), interval_plot(methods, "f1", "F1"), token_plot(methods)]
-    plots = "".join(f"<figure>{plot}</figure>" for plot in drawn)
-    written = "".join(html_table(one) for one in tables(figures))
-    return (
-        f"<section><h2>{escape(title)} <small>({escape(str(figures['records']))} records)</small></h2>{written}"
-        f'<div class="plots">{plots}</div></section>'
-    )
+    parts = [html_table(one) for one in tables(figures)] + [f'<div class="plots">{"".join(drawn)}</div>']
+    return section(title, *parts, remark=f"{figures['records']} records")
+
+
+def section(title: str, *parts: str, remark: str = "") -> str:
+    """Parts, which are HTML, under a title."""
+    beside = f" <small>({escape(remark)})</small>" if remark else ""
+    return f"<section><h2>{escape(title)}{beside}</h2>{''.join(parts)}</section>"
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
 
 
 def html_table(table: Table) -> str:
@@ -148,24 +132,26 @@ def html_table(table: Table) -> str:
 def differences(names: Sequence[str]) -> str:
     """What is an approximation among the methods; nothing where none is."""
     bases = dict.fromkeys(Spec.parse(name).base for name in names)
-    said = "".join(
-        f"<li>{escape(base)}: {escape(APPROXIMATIONS[base])}</li>" for base in bases if base in APPROXIMATIONS
-    )
-    return f"<section><h2>Not quite as published</h2><ul>{said}</ul></section>" if said else ""
+    said = [f"<li>{escape(f'{base}: {APPROXIMATIONS[base]}')}</li>" for base in bases if base in APPROXIMATIONS]
+    return section("Not quite as published", f"<ul>{''.join(said)}</ul>") if said else ""
 
 
-def attention_section(attention: AttentionMap) -> str:
-    maps = (("to each anchor", attention.anchors), ("to each document's text", attention.documents))
-    drawn = "".join(
-        f"<figure>{heat_map(values, title, attention.relevant)}<figcaption>{escape(title)}; darkest: "
-        f"{max(map(max, values)):.3f}</figcaption></figure>"
-        for title, values in maps
-    )
-    return (
-        f"<section><h2>Attention <small>(record {escape(attention.record_id)})</small></h2>"
-        f"<p>{escape(attention.question)}</p><p>Adapter {escape(attention.adapter)} on {escape(attention.llm)}.</p>"
-        "<p>Where the prompt's last token looks, layer by layer (the paper's figure 6): sums over positions, means "
-        f'over heads; ★ marks relevant documents.</p><div class="plots">{drawn}</div></section>'
+def attention_section(attention: AttentionMap | None) -> str:
+    """Where an LLM looks; nothing without a map."""
+    if attention is None:
+        return ""
+    maps = {"to each anchor": attention.anchors, "to each document's text": attention.documents}
+    drawn = [heat_map(values, title, attention.relevant) for title, values in maps.items()]
+    return section(
+        "Attention",
+        paragraph(attention.question),
+        paragraph(f"Adapter {attention.adapter} on {attention.llm}."),
+        paragraph(
+            "Where the prompt's last token looks, layer by layer (the paper's figure 6): sums over positions, means "
+            "over heads. ★ marks relevant documents."
+        ),
+        f'<div class="plots">{"".join(drawn)}</div>',
+        remark=f"record {attention.record_id}",
     )
 
 
@@ -184,7 +170,3 @@ def _as_json(methods: Sequence[str], stored: Sequence[StoredRecord]) -> str:
     ]
     data = {"methods": list(methods), "records": records}
     return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _digest(script: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode()}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
-from r2ag.evaluation.page import BROWSER, INTERVALS, attention_section, differences, header, html_table, page
+from r2ag.evaluation.page import attention_section, differences, html_table, page, paragraph, section
+from r2ag.evaluation.page.plots import picture
 from r2ag.evaluation.stored import StoredRecord, read_stored
 from r2ag.evaluation.table import Table
 
@@ -73,19 +72,19 @@ def render_study(results: StudyResults, title: str, attention: AttentionMap | No
     Raises:
         InputError: results.json lacks something.
     """
-    methods = list(results.records[0].predictions) if results.records else []
+    found, methods = results.found, list(results.records[0].predictions) if results.records else []
     try:
-        parts = [header(title, _facts(results.found), INTERVALS), *map(_paragraph, results.found["notes"])]
-        parts += [_section(one) for one in results.found["tables"]]
+        parts = [*map(paragraph, found["notes"]), *map(_section, found["tables"])]
+        facts = _facts(found)
     except (KeyError, TypeError):
         raise InputError("results.json lacks parts of a study; give the r2ag study command again.") from None
-    drawn = "".join(map(_picture, results.pictures.items()))
-    parts += [f'<section><h2>Plots</h2><div class="plots">{drawn}</div></section>', differences(methods)]
-    if attention is not None:
-        parts.append(attention_section(attention))
+    names = {name: name.removesuffix(".png") for name in results.pictures}
+    drawn = [picture(names[name], content, "png", names[name]) for name, content in results.pictures.items()]
+    parts += [section("Plots", f'<div class="plots">{"".join(drawn)}</div>'), differences(methods)]
+    parts.append(attention_section(attention))
     if methods:
-        parts += [_paragraph(f"Single records below: {results.condition}. --condition chooses others."), BROWSER]
-    return page(title, parts, methods, results.records)
+        parts.append(paragraph(f"Single records below: {results.condition}. --condition chooses others."))
+    return page(title, facts, parts, methods, results.records)
 
 
 def _facts(found: Mapping[str, Any]) -> dict[str, object]:
@@ -95,17 +94,6 @@ def _facts(found: Mapping[str, Any]) -> dict[str, object]:
     return {"study": found["study"], **found["models"], **shown, **(trained if settings["train"] else {})}
 
 
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
 def _section(one: Mapping[str, Any]) -> str:
     made = Table(tuple(one["head"]), tuple(tuple(row) for row in one["rows"]))
-    return f"<section><h2>{escape(one['title'])}</h2>{html_table(made)}</section>"
-
-
-def _picture(named: tuple[str, bytes]) -> str:
-    name, drawn = named
-    source = base64.b64encode(drawn).decode()
-    title = escape(name.removesuffix(".png"))
-    return f'<figure><img alt="{title}" src="data:image/png;base64,{source}"><figcaption>{title}</figcaption></figure>'
+    return section(one["title"], html_table(made))
