@@ -55,8 +55,8 @@ def write_stored(
         unknown = [None] * len(ranked)
         probabilities = unknown if evaluation.probabilities is None else evaluation.probabilities[row]
         documents = [
-            StoredDocument(document.title, document.text, bool(document.relevant), *known)
-            for document, *known in zip(ranked.documents, features[row], probabilities, strict=True)
+            StoredDocument(document.title, document.text, bool(document.relevant), values, probability)
+            for document, values, probability in zip(ranked.documents, features[row], probabilities, strict=True)
         ]
         fields = {
             "id": record.id,

@@ -1,4 +1,4 @@
-"""How far relevance can be trusted: does it tell when nothing relevant is there, and does it mean what it says?"""
+"""How far relevance can be trusted: does it show that nothing relevant is there, and is it calibrated?"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Distractors for one's own records: near passages of a pool that hold none of the answers."""
+"""Mines distractors for records: passages of a pool that are near to the question and hold none of the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,20 +30,24 @@ def mine_distractors(
         raise InputError("Mining needs a pool of passages and a count of at least 1.")
     unique = list({document.passage: document for document in pool}.values())
     vectors = encoder.encode_documents(unique)
-    mined = []
-    for start in range(0, len(records), ROWS_AT_ONCE):
-        batch = records[start : start + ROWS_AT_ONCE]
-        scores = encoder.encode_queries([record.question for record in batch]) @ vectors.T
-        mined += [_with_distractors(record, row, unique, count) for record, row in zip(batch, scores, strict=True)]
-    return mined
+    orders = nearest_first(encoder, [record.question for record in records], vectors)
+    return [_with_distractors(record, order, unique, count) for record, order in zip(records, orders, strict=True)]
 
 
-def _with_distractors(record: Record, scores: np.ndarray, pool: Sequence[Document], count: int) -> Record:
+def nearest_first(encoder: FeatureEncoder, questions: Sequence[str], vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """For each question the indices of all `vectors`, (count, dimension), by falling similarity: (count,)."""
+    for start in range(0, len(questions), ROWS_AT_ONCE):
+        scores = encoder.encode_queries(questions[start : start + ROWS_AT_ONCE]) @ vectors.T
+        for row in scores:
+            yield np.argsort(-row, kind="stable")
+
+
+def _with_distractors(record: Record, order: np.ndarray, pool: Sequence[Document], count: int) -> Record:
     relevant = [document for document in record.documents if document.relevant]
     own = {document.passage for document in relevant}
     answers = [answer for answer in record.answers if words(answer) not in (["yes"], ["no"])]
     chosen: list[Document] = []
-    for index in np.argsort(-scores, kind="stable"):
+    for index in order:
         if len(chosen) == count:
             break
         passage = pool[index].passage

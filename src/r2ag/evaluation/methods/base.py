@@ -1,4 +1,4 @@
-"""What a method of answering is to an evaluation, and what every method is made from."""
+"""What an evaluation knows of a method: its name, its settings and its predictions."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ class Method(Protocol):
 
 
 def described(lists: Sequence[RankedList], encoder: FeatureEncoder | None) -> Sequence[RankedList]:
-    """Lists with the vectors of another encoder, outside a method's time, since a store would hold them; as they are
-    where there is none."""
+    """Lists with the vectors of another encoder; unchanged without one.
+
+    This does not count as a method's time: a store would hold these vectors.
+    """
     return lists if encoder is None else [encoder.describe(ranked.question, ranked.documents) for ranked in lists]
 
 

@@ -1,4 +1,4 @@
-"""The readers that methods answer with: one base LLM for all adapters that leave it as it is."""
+"""The readers and encoders that methods share: one base LLM serves all adapters that don't change its weights."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """`crag`, `crag=CROSS_ENCODER`: corrective RAG (Yan et al., 2024, arXiv 2401.15884).
 
-An evaluator grades each document. Is one surely relevant (Correct), documents are taken apart into strips of three
-sentences, and the relevant strips alone are read, six at most. Is none relevant (Incorrect), none is read. In between
+An evaluator grades each document. If one is surely relevant (Correct), the documents are split into strips of three
+sentences, and only the relevant strips are read, at most six. If none is relevant (Incorrect), none is read. In between
 (Ambiguous) the documents are read as they are.
 
-An approximation, in two things. The published evaluator is a fine-tuned T5, ours the adapter's relevance head or a
-cross-encoder. The published Incorrect and Ambiguous search the web; all methods here have the same documents and no
-web, so that Incorrect leaves the LLM to itself.
+This is an approximation in two ways. The published evaluator is a fine-tuned T5; ours is the adapter's relevance head
+or a cross-encoder. The published Incorrect and Ambiguous search the web; all methods here have the same documents and
+no web, so Incorrect answers without documents.
 """
 
 from __future__ import annotations

@@ -147,5 +147,5 @@ def _of_nearest(
 ) -> Refined:
     """All documents, or the nearest, read by the base LLM or by the one of an adapter's folder."""
     llm = LocalLLM(bench.plain_reader(template, folder), bench.max_new_tokens)
-    known = bench.base_settings() | settings | top_n_settings(bench, top_n)
+    known = {**bench.base_settings(), **settings, **top_n_settings(bench, top_n)}
     return Refined(spec.name, llm, known, lambda ranked: selected(ranked, nearest(ranked, top_n)))

@@ -1,7 +1,7 @@
-"""Plain RAG on what is made of a list's documents: some of them, in another order, or parts of them.
+"""Plain RAG on refined documents: some of a list's documents, in another order, or parts of them.
 
-An LLM in this process answers, or, as in rag=gpt-4o@https://host/v1, a server's. The server's LLM is not the others',
-and counts its own tokens; it gets each prompt as one message.
+The LLM of this process answers, or a server's as in rag=gpt-4o@https://host/v1. The server gets each prompt as one
+message and counts the tokens itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from r2ag.types import Document, RankedList
 
 @dataclass(frozen=True)
 class Refinement:
-    """What is read in place of a list's documents; `documents_read` of the list's have a part in it."""
+    """What is read in place of a list's documents; `documents_read` counts those that it has any text of."""
 
     documents: tuple[Document, ...]
     documents_read: int
@@ -69,9 +69,9 @@ class ServerLLM:
 
 @dataclass(frozen=True)
 class Refined:
-    """Refines each list, and reads what comes of it. Refining is part of the time.
+    """Refines each list and answers from the outcome. The time includes refining.
 
-    With an `encoder` lists are described by it first.
+    An `encoder` describes the lists first.
     """
 
     name: str

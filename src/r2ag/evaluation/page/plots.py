@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Letters stay text, names with a $ are no formulas, and equal figures give equal bytes.
-STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "r2ag", "text.parse_math": False}
 MARKERS = "osD^vPX*<>"
 
 
@@ -70,7 +68,8 @@ def heat_map(values: Sequence[Sequence[float]], title: str, marked: Sequence[boo
 
 def _drawn(draw: Callable[[Axes], None], title: str, inches: tuple[float, float]) -> str:
     """The picture of one plot."""
-    with rc_context(STYLE):
+    # Letters stay text, names with a $ are no formulas, and equal figures give equal bytes.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "r2ag", "text.parse_math": False}):
         figure = Figure(figsize=inches, layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(title)
