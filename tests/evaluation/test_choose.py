@@ -8,7 +8,7 @@ import pytest
 from r2ag.errors import InputError
 from r2ag.evaluation.choose import choose
 from r2ag.evaluation.methods import Prediction
-from r2ag.evaluation.methods.rag import Rag
+from r2ag.evaluation.methods.refined import Refined
 from r2ag.types import RankedList
 from tests.evaluation.conftest import Parts
 from tests.evaluation.test_run import several
@@ -17,14 +17,14 @@ from tests.evaluation.test_run import several
 @pytest.fixture
 def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short answers score on every record, others on the first; three documents are as good as four, and best."""
-    scores = {("rag:short-answer", None): 3, ("rag-topn:3", 3): 4, ("rag-topn:4", 4): 4}
+    scores = {"rag:short-answer": 3, "rag-topn:3": 4, "rag-topn:4": 4}
 
-    def answer(self: Rag, lists: Sequence[RankedList]) -> list[Prediction]:
-        right = scores.get((self.name, self.top_n), 1)
+    def answer(self: Refined, lists: Sequence[RankedList]) -> list[Prediction]:
+        right = scores.get(self.name, 1)
         numbers = [int(ranked.question.split()[-1]) for ranked in lists]
         return [Prediction("Paris" if number < right else "Lyon", 1, 1, 0.1, 1) for number in numbers]
 
-    monkeypatch.setattr(Rag, "answer", answer)
+    monkeypatch.setattr(Refined, "answer", answer)
 
 
 @pytest.mark.usefixtures("_scripted")
@@ -57,10 +57,10 @@ def test_f1_decides_between_equals_in_acc(parts: Parts, monkeypatch: pytest.Monk
     records, lists = several(4)
     records = [replace(record, answers=("Paris on the Seine",)) for record in records]
 
-    def answer(self: Rag, lists: Sequence[RankedList]) -> list[Prediction]:
-        return [Prediction("Paris" if self.top_n == 1 else "Lyon", 1, 1, 0.1, 1) for _ in lists]
+    def answer(self: Refined, lists: Sequence[RankedList]) -> list[Prediction]:
+        return [Prediction("Paris" if self.settings["top_n"] == 1 else "Lyon", 1, 1, 0.1, 1) for _ in lists]
 
-    monkeypatch.setattr(Rag, "answer", answer)
+    monkeypatch.setattr(Refined, "answer", answer)
     choice = choose(records, lists, parts.reader(), families=("few-shot",), top_ns=(2, 1))
     assert choice.top_n == 1
     assert choice.top_n_scores[1].acc == 0

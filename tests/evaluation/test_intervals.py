@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r2ag.evaluation.intervals import grid_interval, mcnemar, mean_interval, paired_grid_interval, paired_interval
+from r2ag.evaluation.intervals import (
+    bootstrap,
+    drawn_counts,
+    grid_interval,
+    mcnemar,
+    mean_interval,
+    paired_grid_interval,
+    paired_interval,
+)
 
 rights = st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=30)
 
@@ -79,3 +87,25 @@ def test_differences_over_seeds_are_paired_by_record() -> None:
     assert paired_grid_interval(values, values[:1]).mean == pytest.approx(values.mean() - values[0].mean())
     with pytest.raises(ValueError, match="50 records"):
         paired_grid_interval(values, values[:, :10])
+
+
+def test_any_figure_of_records_has_an_interval() -> None:
+    values = np.random.default_rng(0).random(100)
+    found, known = (
+        bootstrap(lambda rows: float(values[rows].mean()), 100, resamples=4000),
+        mean_interval(values.tolist()),
+    )
+    assert found.mean == pytest.approx(known.mean)
+    assert found.ends == pytest.approx(known.ends, abs=0.005)
+    seen = list[list[int]]()
+    bootstrap(lambda rows: seen.append(rows.tolist()) or 0.0, 4, seed=3, resamples=2)
+    bootstrap(lambda rows: seen.append(rows.tolist()) or 0.0, 4, seed=3, resamples=2)
+    assert seen[:3] == seen[3:]
+    assert seen[2] == [0, 1, 2, 3]  # at last the records as they are
+
+
+def test_each_resample_draws_as_many_as_there_are() -> None:
+    counts = drawn_counts(7, 50, np.random.default_rng(0))
+    assert counts.shape == (50, 7)
+    assert set(counts.sum(axis=1)) == {7}
+    assert 0 < (counts == 0).sum() < counts.size

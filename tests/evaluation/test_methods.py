@@ -13,10 +13,10 @@ from r2ag.adapter.adapter import Adapter
 from r2ag.answering.reader import Reader
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import APPROXIMATIONS, METHODS, Method, create_method, parse_methods
-from r2ag.evaluation.methods.base import Described
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
-from r2ag.evaluation.methods.rag import Rag, nearest
+from r2ag.evaluation.methods.rag import nearest
+from r2ag.evaluation.methods.refined import LocalLLM, Refined
 from r2ag.evaluation.ordering import arrange
 from r2ag.method.former import R2Former
 from r2ag.types import RankedList
@@ -263,7 +263,8 @@ def test_an_adapter_describes_lists_with_its_own_encoder(
     bench = Bench(parts.reader(), other, max_new_tokens=4)
     for name in ("r2ag", "r2ag-words"):
         method = create_method(parse_methods([f"{name}={folder}"])[0], bench)
-        assert isinstance(method, Described)
+        assert isinstance(method, R2AG | Refined)
+        assert method.encoder is not None
         assert method.encoder.dimension == HIDDEN
         assert texts(method, [ranked]) == texts(made(parts, name), [parts.ranked(3)])
 
@@ -278,7 +279,8 @@ def test_plain_rag_never_answers_with_the_main_adapters_lora(
     monkeypatch.setattr("r2ag.models.load_llm", lambda name, dtype, device: (base, parts.tokenizer))
     bench = Bench(reader, parts.encoder, max_new_tokens=4)
     plain, ours = (create_method(spec, bench) for spec in parse_methods(["rag", "r2ag+raft"]))
-    assert isinstance(plain, Rag)
-    assert plain.reader.model.llm is base
+    assert isinstance(plain, Refined)
+    assert isinstance(plain.llm, LocalLLM)
+    assert plain.llm.reader.model.llm is base
     assert isinstance(ours, R2AG)
     assert ours.reader is reader

@@ -42,7 +42,8 @@ def test_the_forms_of_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ([], "line 1: not a JSON object"),
+        (7, "line 1: not a JSON object"),
+        ([], "holds no questions"),
         ({"question": "", "answer": "x", "source": "a.md"}, '"question"'),
         ({"question": "Who?", "source": "a.md"}, '"answer"'),
         ({"question": "Who?", "answers": [], "source": "a.md"}, '"answers"'),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from r2ag.records.vectors import describe_records
+from r2ag.records.vectors import VectorCache, describe_records
 from r2ag.types import Document, Record
 
 
@@ -67,7 +67,7 @@ def test_the_second_time_nothing_is_encoded(filled):
         again = CountingEncoder()
         describe_records(again, records, filled)
         assert again.encoded == []
-    assert len(list(filled.iterdir())) == 1
+    assert len(list(filled.glob("*.npz"))) == 1
 
 
 def test_only_new_texts_are_encoded(filled):
@@ -85,6 +85,18 @@ def test_another_encoder_never_gets_stored_vectors(filled):
     other = CountingEncoder("other")
     (ranked, *_) = describe_records(other, RECORDS, filled)
     assert np.array_equal(ranked.query_vector, other.vector("query who?"))
+
+
+def test_what_another_process_saved_meanwhile_stays(tmp_path):
+    first, second = (VectorCache(CountingEncoder(), tmp_path) for _ in range(2))
+    for cache, texts in ((first, ["x"]), (second, ["y"])):
+        cache.vectors("document", texts, lambda new: np.stack([CountingEncoder().vector(text) for text in new]))
+    first.save()
+    second.save()
+    encoder = CountingEncoder()
+    (ranked,) = describe_records(encoder, [record("who?", "x", "y")], tmp_path)
+    assert encoder.encoded == ["query who?"]
+    assert np.array_equal(ranked.document_vectors, np.stack([encoder.vector(text) for text in ("x", "y")]))
 
 
 def test_no_records():

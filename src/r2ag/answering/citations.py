@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from r2ag.answering.matching import holds, words
 from r2ag.types import ScoredDocument
 
 SHORT_ANSWER_WORDS = 5
@@ -27,16 +27,11 @@ def cite(answer: str, documents: Sequence[ScoredDocument], threshold: float) -> 
 
 
 def _bears(passage: str, answer: str) -> bool:
-    words, answered = _words(passage), _words(answer)
+    said, answered = words(passage), words(answer)
     if answered in (["yes"], ["no"]):
         return True
     if len(answered) <= SHORT_ANSWER_WORDS:
-        return f" {' '.join(answered)} " in f" {' '.join(words)} "
+        return holds(said, answered)
     # Short words of an alphabet carry the grammar, not the content.
     content = {word for word in answered if len(word) > 3 or not word.isascii()} or set(answered)
-    return len(content & set(words)) >= LEAST_SHARED_WORDS * len(content)
-
-
-def _words(text: str) -> list[str]:
-    # One CJK character is one word: such texts have no spaces between words.
-    return re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+", text.lower())
+    return len(content & set(said)) >= LEAST_SHARED_WORDS * len(content)

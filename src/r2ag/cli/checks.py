@@ -15,6 +15,7 @@ _MEASURED = ("ir_measures", "jieba", "rouge_score", "sklearn")
 _NEEDS = {
     "train": ("Training", "train", ("accelerate", "datasets", "ir_measures")),
     "eval": ("Evaluation", "eval", _MEASURED),
+    "report": ("A report", "eval", (*_MEASURED, "matplotlib")),
     "study": ("A study", "eval", (*_MEASURED, "matplotlib")),
     "ranking": ("Measuring a ranking", "eval", ("ir_measures",)),
     "serve": ("The server", "serve", ("fastapi_offline", "prometheus_client", "python_multipart", "uvicorn")),

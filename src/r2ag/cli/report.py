@@ -15,8 +15,7 @@ from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.evaluation.attention import AttentionMap
-    from r2ag.evaluation.page import Results
-    from r2ag.evaluation.page.study import StudyResults
+    from r2ag.evaluation.page.results import Results
 
 
 def report(
@@ -44,32 +43,24 @@ def report(
         r2ag report figures
         r2ag report figures --output page.html --attention 5a8b57f25542995d1e6f1371
     """
-    need("eval")
+    need("report")
     file = output or folder / "report.html"
     if file.is_dir():
         raise InputError(f"{file} is a folder; name a file for --output.")
     with libraries_to_stderr() as stdout:
-        from r2ag.evaluation.page import read_results, render
-        from r2ag.evaluation.page.study import is_study, read_study, render_study
+        from r2ag.evaluation.page import render
+        from r2ag.evaluation.page.results import read_results
         from r2ag.io.atomic import write_whole
 
+        results = read_results(folder, condition)
         name = title or folder.resolve().name
-        models = Models(adapter, llm, retriever)
-        results: Results | StudyResults
-        if is_study(folder):
-            results = read_study(folder, condition)
-            page = render_study(results, name, _attention(results, attention, models))
-        elif condition is not None:
-            raise InputError(f"--condition is for studies, and {folder} holds none; leave it out.")
-        else:
-            results = read_results(folder)
-            page = render(results, name, _attention(results, attention, models))
+        page = render(results, name, _attention(results, attention, Models(adapter, llm, retriever)))
         with writing(file):
             write_whole(file, page)
         print_facts(stdout, ("records", len(results.records)), ("written", file))
 
 
-def _attention(results: Results | StudyResults, record_id: str | None, models: Models) -> AttentionMap | None:
+def _attention(results: Results, record_id: str | None, models: Models) -> AttentionMap | None:
     """The attention map of one record, which is read once more; None where no record is named."""
     if record_id is None:
         return None

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from r2ag.encoder.encoder import rank_by_similarity
+from r2ag.evaluation.ranking import labels_of, ranking_figures
+from r2ag.records.vectors import describe_records
 from r2ag.types import Document, Record
 
 if TYPE_CHECKING:
@@ -22,18 +25,10 @@ def describe_data(
     records: Sequence[Record], tokenizer: PreTrainedTokenizerFast, encoder: FeatureEncoder | None = None
 ) -> dict[str, Any]:
     """Sizes of records; with an encoder also how well it ranks each record's own documents."""
-    sizes = [len(record.documents) for record in records]
-    relevant = [sum(bool(document.relevant) for document in record.documents) for record in records]
     tokens = _tokens([document for record in records for document in record.documents], tokenizer)
-    described = {
-        "records": len(records),
-        "documents_mean": fmean(sizes),
-        "documents_range": [min(sizes), max(sizes)],
-        "relevant_mean": fmean(relevant),
-        "without_relevant": relevant.count(0),
-        "tokens_a_document": fmean(tokens),
-        "tokens_a_record": sum(tokens) / len(records),
-    }
+    sizes = [len(record.documents) for record in records]
+    described = _sizes(sizes, [sum(labels_of(record.documents)) for record in records], tokens)
+    described["tokens_a_record"] = sum(tokens) / len(records)
     return described if encoder is None else described | {"retrieval": _ranked(records, encoder)}
 
 
@@ -41,17 +36,22 @@ def describe_corpus(
     searched: OpenRetrieval, tokenizer: PreTrainedTokenizerFast, encoder: FeatureEncoder | None = None
 ) -> dict[str, Any]:
     """Sizes of a corpus and its questions; with an encoder also how well it finds their passages in all of it."""
-    tokens = _tokens(searched.corpus, tokenizer)
-    described = {
-        "records": len(searched.questions),
-        "documents_mean": len(searched.corpus),
-        "documents_range": [len(searched.corpus)] * 2,
-        "relevant_mean": fmean(len(question.relevant) for question in searched.questions),
-        "without_relevant": sum(not question.relevant for question in searched.questions),
-        "tokens_a_document": fmean(tokens),
-        "tokens_a_record": sum(tokens),
-    }
+    tokens, count = _tokens(searched.corpus, tokenizer), len(searched.questions)
+    described = _sizes([len(searched.corpus)] * count, [len(q.relevant) for q in searched.questions], tokens)
+    described["tokens_a_record"] = sum(tokens)
     return described if encoder is None else described | {"retrieval": _found(searched, encoder)}
+
+
+def _sizes(documents: Sequence[int], relevant: Sequence[int], tokens: Sequence[int]) -> dict[str, Any]:
+    """By numbers of documents and of relevant ones of each record, and each document's tokens."""
+    return {
+        "records": len(documents),
+        "documents_mean": fmean(documents),
+        "documents_range": [min(documents), max(documents)],
+        "relevant_mean": fmean(relevant),
+        "without_relevant": list(relevant).count(0),
+        "tokens_a_document": fmean(tokens),
+    }
 
 
 def _tokens(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -65,18 +65,12 @@ def _tokens(documents: Sequence[Document], tokenizer: PreTrainedTokenizerFast) -
 
 
 def _ranked(records: Sequence[Record], encoder: FeatureEncoder) -> dict[str, Any]:
-    from r2ag.encoder.encoder import rank_by_similarity
-    from r2ag.evaluation.ranking import ranking_figures
-    from r2ag.records.vectors import describe_records
-
-    measured = [record for record in records if any(document.relevant for document in record.documents)]
+    measured = [record for record in records if any(labels_of(record.documents))]
     lists = [rank_by_similarity(ranked) for ranked in describe_records(encoder, measured, progress=True)]
-    return ranking_figures([[bool(document.relevant) for document in ranked.documents] for ranked in lists])
+    return ranking_figures([labels_of(ranked.documents) for ranked in lists])
 
 
 def _found(searched: OpenRetrieval, encoder: FeatureEncoder) -> dict[str, Any]:
-    from r2ag.evaluation.ranking import ranking_figures
-
     found = searched.search(encoder, SEARCHED).tolist()
     pairs = [(places, q.relevant) for places, q in zip(found, searched.questions, strict=True) if q.relevant]
     labels = [[place in relevant for place in places] for places, relevant in pairs]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
+from r2ag.answering.matching import holds
 from r2ag.evaluation import chinese
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -46,7 +48,7 @@ def acc(prediction: str, golds: Sequence[str]) -> float:
 
 def acc_word(prediction: str, golds: Sequence[str]) -> float:
     """Like `acc`, but the gold answer must begin and end at word boundaries."""
-    return float(any(gold and f" {gold} " in f" {said} " for said, gold in _pairs(prediction, golds)))
+    return float(any(holds(said.split(), gold.split()) for said, gold in _pairs(prediction, golds)))
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> float:
@@ -101,13 +103,8 @@ class Scores:
 
 def score(prediction: str, golds: Sequence[str]) -> Scores:
     """All metrics of one answer; the whole generated text counts."""
-    return Scores(
-        acc=acc(prediction, golds),
-        acc_word=acc_word(prediction, golds),
-        em=exact_match(prediction, golds),
-        f1=f1(prediction, golds),
-        rouge_l=rouge_l(prediction, golds),
-    )
+    metrics = (acc, acc_word, exact_match, f1, rouge_l)
+    return Scores(*(metric(prediction, golds) for metric in metrics))
 
 
 def _pairs(prediction: str, golds: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -126,14 +123,7 @@ def _overlap(said: Sequence[str], gold: Sequence[str]) -> float:
 def _rouge_scorer(is_chinese: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], tokenizer=_Tokenizer(chinese.words if is_chinese else _words))
-
-
-@dataclass(frozen=True)
-class _Tokenizer:
-    """What rouge-score asks for words."""
-
-    tokenize: Callable[[str], list[str]]
+    return RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=chinese.words if is_chinese else _words))
 
 
 def _words(text: str) -> list[str]:

@@ -24,25 +24,14 @@ def arrange(ranked: RankedList, order: Order, k: int | None = None, seed: int = 
     """
     if k is not None and k < 1:
         raise InputError(f"k is {k}; give a number of documents from 1.")
-    kept = _ranking(order)(ranked)
-    kept = kept.reordered(list(range(len(kept)))[:k])
-    return _shuffled(kept, seed) if order == "shuffled" else kept
-
-
-def _ranking(order: Order) -> Ranking:
-    if callable(order):
-        return order
-    if order not in ("encoder", "shuffled", "given"):
+    if not callable(order) and order not in ("encoder", "shuffled", "given"):
         raise InputError(f"There is no order {order!r}; choose encoder, shuffled or given.")
-    return _as_given if order == "given" else rank_by_similarity
-
-
-def _as_given(ranked: RankedList) -> RankedList:
-    return ranked
-
-
-def _shuffled(ranked: RankedList, seed: int) -> RankedList:
-    """The seed and the question decide, so that a record is shuffled alike whatever it is evaluated with."""
-    order = list(range(len(ranked)))
-    random.Random(f"{seed}:{ranked.question}").shuffle(order)
-    return ranked.reordered(order)
+    if callable(order):
+        ranked = order(ranked)
+    elif order != "given":
+        ranked = rank_by_similarity(ranked)
+    kept = list(range(len(ranked)))[:k]
+    if order == "shuffled":
+        # The seed and the question decide, so that a record is shuffled alike whatever it is evaluated with.
+        random.Random(f"{seed}:{ranked.question}").shuffle(kept)
+    return ranked.reordered(kept)

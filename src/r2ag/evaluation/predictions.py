@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from r2ag.evaluation.methods.base import Prediction
+from r2ag.io import journal
 from r2ag.types import RankedList, Record
 
 _FIELDS = tuple(field.name for field in fields(Prediction))
@@ -23,31 +24,18 @@ class PredictionFile:
     """
 
     def __init__(self, folder: Path, method: str) -> None:
-        self.path = folder / f"predictions-{_file_name(method)}.jsonl"
+        name = re.sub(r"[^\w.+-]+", "-", method)
+        self.path = folder / f"predictions-{name}.jsonl"
 
     def read(self) -> dict[str, Prediction]:
         """Predictions by digest."""
-        if not self.path.is_file():
-            return {}
-        lines = map(_parse, self.path.read_bytes().split(b"\n"))
-        return {line["digest"]: Prediction(**{name: line[name] for name in _FIELDS}) for line in lines if line}
+        whole = (line for line in journal.read(self.path) if {"digest", *_FIELDS} <= line.keys())
+        return {line["digest"]: Prediction(**{name: line[name] for name in _FIELDS}) for line in whole}
 
     def append(self, record: Record, digest: str, prediction: Prediction) -> None:
-        """Adds one line, on the disk when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Adds one line; a killed process loses none that was added."""
         known = {"digest": digest, "id": record.id, "dataset": record.dataset, "question": record.question}
-        line = json.dumps(known | {"answers": record.answers} | asdict(prediction), ensure_ascii=False)
-        with self.path.open("ab") as file:
-            # A killed run may have left half a line, which must not swallow this one.
-            file.write(b"" if self._ends_whole() else b"\n")
-            file.write(line.encode("utf-8", "replace") + b"\n")
-
-    def _ends_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            if file.seek(0, 2) == 0:
-                return True
-            file.seek(-1, 2)
-            return file.read(1) == b"\n"
+        journal.append(self.path, known | {"answers": record.answers} | asdict(prediction))
 
 
 def digest_of(settings: Mapping[str, Any], ranked: RankedList) -> str:
@@ -57,15 +45,3 @@ def digest_of(settings: Mapping[str, Any], ranked: RankedList) -> str:
     for text in (ranked.question, *(document.passage for document in ranked.documents), *scores):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()[:32]
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        fields_ = json.loads(line)
-    except ValueError:
-        return {}
-    return fields_ if isinstance(fields_, dict) and {"digest", *_FIELDS} <= fields_.keys() else {}
-
-
-def _file_name(method: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", method)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from r2ag.evaluation.intervals import mean_interval
-from r2ag.types import RankedList, Record
+from r2ag.types import Document, RankedList, Record
 
 
 @dataclass(frozen=True)
@@ -45,32 +45,32 @@ def score_rankings(labels: Sequence[Sequence[bool]], totals: Sequence[int] | Non
     return [RankingScores(*(values[str(number), measure] for measure in measures)) for number in range(len(labels))]
 
 
+def labels_of(documents: Sequence[Document]) -> list[bool]:
+    """Whether each is relevant; what nobody has labelled is not."""
+    return [bool(document.relevant) for document in documents]
+
+
 def average_precisions(records: Sequence[Record], lists: Sequence[RankedList]) -> np.ndarray:
     """Of each list, (records,); relevant documents that were cut off count, and records without any are NaN."""
-    totals = [sum(bool(d.relevant) for d in record.documents) for record in records]
+    totals = [sum(labels_of(record.documents)) for record in records]
     measured = [row for row, total in enumerate(totals) if total]
     found = np.full(len(records), np.nan)
     if measured:
-        labels = [[bool(d.relevant) for d in lists[row].documents] for row in measured]
-        scores = score_rankings(labels, [totals[row] for row in measured])
+        scores = score_rankings(
+            [labels_of(lists[row].documents) for row in measured], [totals[row] for row in measured]
+        )
         found[measured] = [score.average_precision for score in scores]
     return found
+
+
+_MEANS = ("recall_at_1", "success_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10")
 
 
 def ranking_figures(labels: Sequence[Sequence[bool]], totals: Sequence[int] | None = None) -> dict[str, Any]:
     """Means over lists, of which each should have something relevant; MAP with its 95 % interval."""
     if not labels:
-        names = ("map", "recall_at_1", "success_at_1", "recall_at_5", "recall_at_10", "ndcg_at_10")
-        return {"records": 0, **dict.fromkeys(names)}
+        return {"records": 0, **dict.fromkeys(("map", *_MEANS))}
     scores = score_rankings(labels, totals)
     precision = mean_interval([score.average_precision for score in scores])
-    return {
-        "records": len(scores),
-        "map": precision.mean,
-        "map_ci95": precision.ends,
-        "recall_at_1": fmean(score.recall_at_1 for score in scores),
-        "success_at_1": fmean(score.success_at_1 for score in scores),
-        "recall_at_5": fmean(score.recall_at_5 for score in scores),
-        "recall_at_10": fmean(score.recall_at_10 for score in scores),
-        "ndcg_at_10": fmean(score.ndcg_at_10 for score in scores),
-    }
+    means = {name: fmean(getattr(score, name) for score in scores) for name in _MEANS}
+    return {"records": len(scores), "map": precision.mean, "map_ci95": precision.ends, **means}

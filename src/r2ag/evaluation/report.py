@@ -16,9 +16,11 @@ from r2ag.evaluation.metrics import (
     score,
 )
 from r2ag.evaluation.outcome import Evaluation
-from r2ag.evaluation.ranking import ranking_figures
+from r2ag.evaluation.ranking import labels_of, ranking_figures
 from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error, roc_auc
 from r2ag.types import Record
+
+PAIRED = ("acc", "acc_word", "f1")
 
 
 def results(evaluation: Evaluation, all_pairs: bool = False) -> dict[str, Any]:
@@ -90,10 +92,10 @@ def _yes_no(records: Sequence[Record], scores: Sequence[Scores]) -> dict[str, An
 
 def _retrieval(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, Any]:
     """Of the lists as they were read; records without a relevant document have no rank to measure."""
-    totals = {row: sum(bool(d.relevant) for d in evaluation.records[row].documents) for row in rows}
+    totals = {row: sum(labels_of(evaluation.records[row].documents)) for row in rows}
+    labels = {row: labels_of(evaluation.lists[row].documents) for row in rows}
     measured = [row for row in rows if totals[row]]
     wanted = [totals[row] for row in measured]
-    labels = {row: [bool(d.relevant) for d in evaluation.lists[row].documents] for row in rows}
     figures = ranking_figures([labels[row] for row in measured], wanted)
     if evaluation.probabilities is not None:
         probabilities = {row: evaluation.probabilities[row] for row in rows}
@@ -130,16 +132,14 @@ def _pairs(names: Sequence[str], all_pairs: bool) -> list[tuple[str, str]]:
 
 
 def _difference(scores: Sequence[Scores], others: Sequence[Scores]) -> dict[str, Any]:
-    acc, other_acc = [s.acc for s in scores], [s.acc for s in others]
-    acc_difference = paired_interval(acc, other_acc)
-    word = paired_interval([s.acc_word for s in scores], [s.acc_word for s in others])
-    f1 = paired_interval([s.f1 for s in scores], [s.f1 for s in others])
+    ours, theirs = ({name: [getattr(s, name) for s in one] for name in PAIRED} for one in (scores, others))
+    found = {name: paired_interval(ours[name], theirs[name]) for name in PAIRED}
     return {
-        "acc_diff": acc_difference.mean,
-        "ci95": acc_difference.ends,
-        "mcnemar_p": mcnemar(acc, other_acc),
-        "acc_word_diff": word.mean,
-        "acc_word_ci95": word.ends,
-        "f1_diff": f1.mean,
-        "f1_ci95": f1.ends,
+        "acc_diff": found["acc"].mean,
+        "ci95": found["acc"].ends,
+        "mcnemar_p": mcnemar(ours["acc"], theirs["acc"]),
+        "acc_word_diff": found["acc_word"].mean,
+        "acc_word_ci95": found["acc_word"].ends,
+        "f1_diff": found["f1"].mean,
+        "f1_ci95": found["f1"].ends,
     }

@@ -167,12 +167,9 @@ def _batches(rows: Sequence[int], lists: Sequence[RankedList], size: int) -> lis
     """Rows in batches; those of one batch are of similar length, since padding costs what text costs."""
     if size < 1:
         raise InputError(f"The batch size is {size}; give a number from 1.")
-    ordered = list(rows) if size == 1 else sorted(rows, key=lambda row: _length(lists[row]))
+    lengths = {row: sum(len(document.passage) for document in lists[row].documents) for row in rows}
+    ordered = list(rows) if size == 1 else sorted(rows, key=lengths.__getitem__)
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
-
-
-def _length(ranked: RankedList) -> int:
-    return sum(len(document.passage) for document in ranked.documents)
 
 
 def _models(reader: Reader, encoder: FeatureEncoder) -> dict[str, str]:

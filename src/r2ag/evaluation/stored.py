@@ -52,16 +52,11 @@ def write_stored(
     features = _features(evaluation, reader)
     lines = []
     for row, (record, ranked) in enumerate(zip(evaluation.records, evaluation.lists, strict=True)):
-        probabilities = None if evaluation.probabilities is None else evaluation.probabilities[row]
+        unknown = [None] * len(ranked)
+        probabilities = unknown if evaluation.probabilities is None else evaluation.probabilities[row]
         documents = [
-            StoredDocument(
-                document.title,
-                document.text,
-                bool(document.relevant),
-                features[row][place],
-                None if probabilities is None else probabilities[place],
-            )
-            for place, document in enumerate(ranked.documents)
+            StoredDocument(document.title, document.text, bool(document.relevant), values, probability)
+            for document, values, probability in zip(ranked.documents, features[row], probabilities, strict=True)
         ]
         fields = {
             "id": record.id,

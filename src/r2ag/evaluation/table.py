@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,25 +45,22 @@ def _section(title: str, figures: Mapping[str, Any]) -> str:
     return "\n".join([head, *(table(one.head, one.rows) for one in tables(figures))])
 
 
+_COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "Acc": lambda m: with_interval(m["acc"], m["acc_ci95"]),
+    "Acc (words)": lambda m: f"{m['acc_word']:.3f}",
+    "EM": lambda m: f"{m['em']:.3f}",
+    "F1": lambda m: with_interval(m["f1"], m["f1_ci95"]),
+    "Rouge-L": lambda m: f"{m['rouge_l']:.3f}",
+    "answer words": lambda m: f"{m['answer_words_mean']:.1f}",
+    "documents": lambda m: f"{m['documents_read_mean']:.1f}",
+    "prompt tokens": lambda m: f"{m['prompt_tokens_mean']:.0f}",
+    "s a question": lambda m: f"{m['seconds_per_question']:.2f}",
+}
+
+
 def _methods(methods: Mapping[str, Mapping[str, Any]]) -> Table:
-    answers = ("Acc", "Acc (words)", "EM", "F1", "Rouge-L", "answer words")
-    head = ("method", *answers, "documents", "prompt tokens", "s a question")
-    rows = tuple(
-        (
-            name,
-            with_interval(m["acc"], m["acc_ci95"]),
-            f"{m['acc_word']:.3f}",
-            f"{m['em']:.3f}",
-            with_interval(m["f1"], m["f1_ci95"]),
-            f"{m['rouge_l']:.3f}",
-            f"{m['answer_words_mean']:.1f}",
-            f"{m['documents_read_mean']:.1f}",
-            f"{m['prompt_tokens_mean']:.0f}",
-            f"{m['seconds_per_question']:.2f}",
-        )
-        for name, m in methods.items()
-    )
-    return Table(head, rows)
+    rows = tuple((name, *(cell(m) for cell in _COLUMNS.values())) for name, m in methods.items())
+    return Table(("method", *_COLUMNS), rows)
 
 
 def _paired(paired: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -1,4 +1,4 @@
-"""How far relevance can be trusted: does it tell when nothing relevant is there, and does it mean what it says?"""
+"""How far relevance can be trusted: does it show that nothing relevant is there, and is it calibrated?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from r2ag.encoder.encoder import rank_by_similarity
-from r2ag.evaluation.intervals import Interval
+from r2ag.evaluation.intervals import Interval, bootstrap
 from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
 from r2ag.types import RankedList
 
@@ -71,21 +71,16 @@ def areas(
     head: Mapping[str, np.ndarray], cosine: Mapping[str, np.ndarray], kind: str, seed: int, resamples: int = RESAMPLES
 ) -> Areas:
     """Telling "own" lists from those of a kind, by arrays of highest scores, (records,); bootstrap over records."""
-    generator = np.random.default_rng(seed)
-    count = len(head["own"])
-    drawn = [generator.integers(count, size=count) for _ in range(resamples)]
-    both = np.array([[area(score["own"][i], score[kind][i]) for score in (head, cosine)] for i in drawn])
-    exact = [area(score["own"], score[kind]) for score in (head, cosine)]
 
-    def interval(value: float, samples: np.ndarray) -> Interval:
-        low, high = np.quantile(samples, [0.025, 0.975])
-        return Interval(value, float(low), float(high))
+    def area_of(scores: Mapping[str, np.ndarray], rows: np.ndarray) -> float:
+        return area(scores["own"][rows], scores[kind][rows])
 
-    return Areas(
-        interval(exact[0], both[:, 0]),
-        interval(exact[1], both[:, 1]),
-        interval(exact[0] - exact[1], both[:, 0] - both[:, 1]),
+    figures = (
+        lambda rows: area_of(head, rows),
+        lambda rows: area_of(cosine, rows),
+        lambda rows: area_of(head, rows) - area_of(cosine, rows),
     )
+    return Areas(*(bootstrap(figure, len(head["own"]), seed, resamples) for figure in figures))
 
 
 Said = Sequence[tuple[Sequence[float], Sequence[bool]]]
@@ -104,12 +99,7 @@ def brier_skill(said: Said) -> float:
 
 def over_records(figure: Callable[[Said], float], said: Said, seed: int, resamples: int = RESAMPLES) -> Interval:
     """A figure of many records with its bootstrap interval over them."""
-    generator = np.random.default_rng(seed)
-    samples = [
-        figure([said[i] for i in generator.integers(len(said), size=len(said)).tolist()]) for _ in range(resamples)
-    ]
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return Interval(figure(said), float(low), float(high))
+    return bootstrap(lambda rows: figure([said[i] for i in rows]), len(said), seed, resamples)
 
 
 def _flat(said: Said) -> tuple[list[float], list[bool]]:

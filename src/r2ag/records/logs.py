@@ -12,11 +12,11 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from r2ag.answering.matching import stands_in
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.records.files import json_lines
+from r2ag.records.formats.reading import read_rows
 from r2ag.records.formats.row import Row
-from r2ag.records.mine import stands_in
 from r2ag.types import Document, Record
 
 
@@ -50,11 +50,7 @@ def read_log(file: Path) -> list[LoggedQuestion]:
     Raises:
         InputError: names the file, the line and what is wrong with it.
     """
-    questions = []
-    for where, fields in json_lines(file):
-        if not isinstance(fields, dict):
-            raise InputError(f"{where}: not a JSON object; a line has question, answers and sources.")
-        questions.append(_question(Row(fields, where)))
+    questions = [_question(row) for row in read_rows(file)]
     if not questions:
         raise InputError(f"{file} holds no questions; each line must be one JSON object.")
     return questions

@@ -1,23 +1,21 @@
-"""Questions and answers out of passages, by an LLM that is not believed: only what passes the checks is kept.
+"""An LLM writes questions and answers from passages; those that fail a check are dropped.
 
-A question is kept where the LLM, asked again, gives its answer from the passage, and does not give it without. The
-answer must stand in the passage, so that distractors can be told from it.
+A question is kept if the LLM, asked again, gives the answer with the passage and does not give it without. The answer
+must stand in the passage, so that distractors can be told from it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TextIO
 
+from r2ag.answering.matching import stands_in
+from r2ag.io import journal
 from r2ag.method.prompting import PromptTemplate
 from r2ag.method.templates import plain_template
-from r2ag.records.mine import stands_in
 from r2ag.records.question_writer import QuestionWriter
 from r2ag.types import Document, Progress, Record
 
@@ -53,7 +51,7 @@ _ABOUT_THE_TEXT = re.compile(r"\b(this|the|above|given) (text|passage|paragraph|
 
 @dataclass(frozen=True)
 class Made:
-    """A question out of a passage; `left_out` says why it is no good, and is empty where it is."""
+    """A question from a passage; `left_out` says why it was dropped, and is empty if it is kept."""
 
     question: str
     answer: str
@@ -86,20 +84,20 @@ class QuestionMaker:
 def make_questions(
     passages: Sequence[Document], maker: QuestionMaker, log: Path, progress: Progress | None = None
 ) -> list[Made]:
-    """One Made a passage; each stands in `log` as soon as it is there, and is taken from there by a later run."""
-    done = _read(log)
+    """One Made a passage. Each is added to `log` at once, and a later run takes it from there."""
+    names = [field.name for field in fields(Made)]
+    lines = (line for line in journal.read(log) if {"key", *names} <= line.keys())
+    done = {str(line["key"]): Made(*(line[name] for name in names)) for line in lines}
     made, kept = [], 0
-    with _appending(log) as lines:
-        for number, passage in enumerate(passages, start=1):
-            key = _key(maker.writer.name, passage)
-            if key not in done:
-                done[key] = maker.make(passage)
-                lines.write(json.dumps({"key": key} | asdict(done[key])) + "\n")
-                lines.flush()
-            made.append(done[key])
-            kept += not made[-1].left_out
-            if progress is not None:
-                progress(f"{kept} questions kept", number, len(passages))
+    for number, passage in enumerate(passages, start=1):
+        key = _key(maker.writer.name, passage)
+        if key not in done:
+            done[key] = maker.make(passage)
+            journal.append(log, {"key": key} | asdict(done[key]))
+        made.append(done[key])
+        kept += not done[key].left_out
+        if progress is not None:
+            progress(f"{kept} questions kept", number, len(passages))
     return made
 
 
@@ -123,33 +121,6 @@ def _fault(made: Made, passage: Document) -> str:
     if len(made.answer.split()) > MOST_ANSWER_WORDS or not stands_in(made.answer, passage.passage):
         return "no answer of the passage"
     return "answers itself" if stands_in(made.answer, made.question) else ""
-
-
-@contextmanager
-def _appending(log: Path) -> Iterator[TextIO]:
-    """The log's end; one that holds nothing in the end goes."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with log.open("a", encoding="utf-8") as lines:
-            lines.write("\n")  # what a kill cut off must not swallow the next line
-            yield lines
-    finally:
-        if log.is_file() and not log.read_text(encoding="utf-8").strip():
-            log.unlink()
-
-
-def _read(log: Path) -> dict[str, Made]:
-    if not log.is_file():
-        return {}
-    found = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        try:
-            fields = json.loads(line)
-            key = str(fields.pop("key"))
-            found[key] = Made(**fields)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # empty, or cut off by a kill
-    return found
 
 
 def _key(writer: str, passage: Document) -> str:

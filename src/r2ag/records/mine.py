@@ -1,13 +1,13 @@
-"""Distractors for one's own records: near passages of a pool that hold none of the answers."""
+"""Mines distractors for records: passages of a pool that are near to the question and hold none of the answers."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from r2ag.answering.matching import stands_in, words
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.types import Document, Record
@@ -30,33 +30,27 @@ def mine_distractors(
         raise InputError("Mining needs a pool of passages and a count of at least 1.")
     unique = list({document.passage: document for document in pool}.values())
     vectors = encoder.encode_documents(unique)
-    mined = []
-    for start in range(0, len(records), ROWS_AT_ONCE):
-        batch = records[start : start + ROWS_AT_ONCE]
-        scores = encoder.encode_queries([record.question for record in batch]) @ vectors.T
-        mined += [_with_distractors(record, row, unique, count) for record, row in zip(batch, scores, strict=True)]
-    return mined
+    orders = nearest_first(encoder, [record.question for record in records], vectors)
+    return [_with_distractors(record, order, unique, count) for record, order in zip(records, orders, strict=True)]
 
 
-def _with_distractors(record: Record, scores: np.ndarray, pool: Sequence[Document], count: int) -> Record:
+def nearest_first(encoder: FeatureEncoder, questions: Sequence[str], vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """For each question the indices of all `vectors`, (count, dimension), by falling similarity: (count,)."""
+    for start in range(0, len(questions), ROWS_AT_ONCE):
+        scores = encoder.encode_queries(questions[start : start + ROWS_AT_ONCE]) @ vectors.T
+        for row in scores:
+            yield np.argsort(-row, kind="stable")
+
+
+def _with_distractors(record: Record, order: np.ndarray, pool: Sequence[Document], count: int) -> Record:
     relevant = [document for document in record.documents if document.relevant]
     own = {document.passage for document in relevant}
-    answers = [answer for answer in record.answers if _words(answer) not in ("yes", "no")]
+    answers = [answer for answer in record.answers if words(answer) not in (["yes"], ["no"])]
     chosen: list[Document] = []
-    for index in np.argsort(-scores, kind="stable"):
+    for index in order:
         if len(chosen) == count:
             break
         passage = pool[index].passage
         if passage not in own and not any(stands_in(answer, passage) for answer in answers):
             chosen.append(replace(pool[index], relevant=False))
     return replace(record, documents=(*relevant, *chosen))
-
-
-def stands_in(answer: str, text: str) -> bool:
-    """Whether all words of an answer stand in a text, one after another; an answer without words stands nowhere."""
-    words = _words(answer)
-    return bool(words) and f" {words} " in f" {_words(text)} "
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+", text.lower()))

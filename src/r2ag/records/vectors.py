@@ -1,4 +1,4 @@
-"""Vectors of whole record files, computed once: equal texts are encoded once, and a cache keeps them for later runs."""
+"""Vectors of whole record files: equal texts are encoded once, and a cache keeps the vectors for later runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.io.atomic import whole_file
@@ -46,11 +47,7 @@ class VectorCache:
     def __init__(self, encoder: FeatureEncoder, folder: Path | None) -> None:
         name = hashlib.sha256(encoder.fingerprint.encode()).hexdigest()[:16]
         self.file = None if folder is None else folder / f"{name}.npz"
-        self._known: dict[bytes, np.ndarray] = {}
-        if self.file is not None and self.file.is_file():
-            with np.load(self.file, allow_pickle=False) as stored:
-                keys, vectors = stored["keys"], stored["vectors"]
-            self._known = {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+        self._known = _stored(self.file)
         self._saved = len(self._known)
 
     def vectors(self, kind: str, texts: Sequence[str], encode: Callable[[list[str]], np.ndarray]) -> np.ndarray:
@@ -62,13 +59,23 @@ class VectorCache:
         return np.stack([self._known[key] for key in keys])
 
     def save(self) -> None:
-        """Writes the file where something is new; it is replaced whole or not at all."""
+        """Adds what is new to the file, which is replaced whole or not at all. Other processes may save meanwhile."""
         if self.file is None or len(self._known) == self._saved:
             return
-        keys = np.frombuffer(b"".join(self._known), dtype=np.uint8).reshape(len(self._known), -1)
-        with whole_file(self.file) as new, new.open("wb") as opened:
-            np.savez(opened, keys=keys, vectors=np.stack(list(self._known.values())))
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.file.with_suffix(".lock")):
+            self._known |= _stored(self.file)
+            keys = np.frombuffer(b"".join(self._known), dtype=np.uint8).reshape(len(self._known), -1)
+            with whole_file(self.file) as new, new.open("wb") as opened:
+                np.savez(opened, keys=keys, vectors=np.stack(list(self._known.values())))
         self._saved = len(self._known)
+
+
+def _stored(file: Path | None) -> dict[bytes, np.ndarray]:
+    if file is None or not file.is_file():
+        return {}
+    with np.load(file, allow_pickle=False) as stored:
+        return {key.tobytes(): vector for key, vector in zip(stored["keys"], stored["vectors"], strict=True)}
 
 
 def _key(kind: str, text: str) -> bytes:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2ag.errors import InputError
-from r2ag.evaluation.intervals import Interval
-from r2ag.evaluation.methods.cutoff import cosines
+from r2ag.evaluation.intervals import Interval, drawn_counts
+from r2ag.evaluation.methods.rag import cosines
 from r2ag.evaluation.reliability import BINS
 from r2ag.evaluation.table import Table, with_interval
 from r2ag.evaluation.trust import Areas, Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
@@ -169,14 +169,13 @@ def _reliability(said: Said) -> list[Point]:
 
     counts, hits = sums([[1.0] * len(row) for row, _ in said]), sums([labels for _, labels in said])
     stated = sums([row for row, _ in said]).sum(axis=0)
-    drawn = np.random.default_rng(0).multinomial(len(said), [1 / len(said)] * len(said), size=RESAMPLES)
+    drawn = drawn_counts(len(said), RESAMPLES, np.random.default_rng(0))
     points = []
     for place in np.flatnonzero(counts.sum(axis=0)).tolist():
         seen = drawn @ counts[:, place]
         shares = (drawn @ hits[:, place])[seen > 0] / seen[seen > 0]
-        low, high = np.quantile(shares, [0.025, 0.975])
         total = counts[:, place].sum()
-        points.append(Point(float(stated[place] / total), Interval(float(hits[:, place].sum() / total), low, high)))
+        points.append(Point(float(stated[place] / total), Interval.of(hits[:, place].sum() / total, shares)))
     return points
 
 

@@ -1,21 +1,27 @@
-"""Methods that read some of a list's documents, or parts of them, with plain RAG's prompt."""
+"""Methods that read some of a list's documents, or parts of them, with plain RAG's prompt; also by a server's LLM."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from r2ag.answering.reader import Reader
+from r2ag.engines.chat_api import as_text
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.crag import Corrective, Thresholds
-from r2ag.evaluation.methods.cutoff import cosines
+from r2ag.evaluation.methods.base import Spec
+from r2ag.evaluation.methods.crag import Corrective, Thresholds, by_head
 from r2ag.evaluation.methods.r2ag_words import in_words
-from r2ag.evaluation.methods.refined import Refined
+from r2ag.evaluation.methods.rag import cosines
+from r2ag.evaluation.methods.refined import LocalLLM, Refined, ServerLLM
 from r2ag.evaluation.methods.sentences import joined, parts, sentences
+from r2ag.method.templates import plain_template
 from r2ag.retrieval.rerank import load_cross_encoder, relevance_scores
 from r2ag.types import Document, RankedList
+from tests.api_server import Server, chat_server
 from tests.evaluation.conftest import Parts
 from tests.tiny import tiny_cross_encoder_folder, tiny_encoder, tiny_encoder_folder
 
@@ -24,6 +30,11 @@ def refined(parts: Parts, text: str) -> Refined:
     method = parts.method(text)
     assert isinstance(method, Refined)
     return method
+
+
+def reader_of(method: Refined) -> Reader:
+    assert isinstance(method.llm, LocalLLM)
+    return method.llm.reader
 
 
 @pytest.mark.parametrize(
@@ -55,11 +66,12 @@ def test_methods_that_need_a_relevance_head(parts: Parts, spec: str) -> None:
 
 def test_chain_of_thought_reads_all_and_begins_the_reasoning(parts: Parts) -> None:
     method = refined(parts, "cot")
-    assert "Reason briefly" in method.reader.builder.template.head
-    assert "only the answer" not in method.reader.builder.template.head + method.reader.builder.template.tail
+    reader = reader_of(method)
+    assert "Reason briefly" in reader.builder.template.head
+    assert "only the answer" not in reader.builder.template.head + reader.builder.template.tail
     (prediction,) = method.answer([parts.ranked(3)])
-    prompt = method.reader.prompt("Which?", parts.ranked(3).documents, 4)
-    assert method.reader.tokenizer.decode(list(prompt.ids)).endswith("Let's think step by step.")
+    prompt = reader.prompt("Which?", parts.ranked(3).documents, 4)
+    assert reader.tokenizer.decode(list(prompt.ids)).endswith("Let's think step by step.")
     assert (prediction.documents_read, prediction.abstained) == (3, False)
 
 
@@ -160,7 +172,7 @@ class Grader:
     def __init__(self, **grades: float) -> None:
         self.grades = grades
 
-    def grade(self, question: str, documents: list[Document], vectors: np.ndarray | None = None) -> list[float]:
+    def __call__(self, question: str, documents: list[Document], vectors: np.ndarray | None = None) -> list[float]:
         return [self.grades[document.text.split()[0].strip(".")] for document in documents]
 
 
@@ -183,7 +195,7 @@ def test_correct_without_a_relevant_strip_reads_the_best(parts: Parts) -> None:
     ranked = parts.encoder.describe("Which?", [Document("A a. x. y. B b."), Document("C c.")])
 
     class Sequel(Grader):
-        def grade(self, question: str, documents: list[Document], vectors: np.ndarray | None = None) -> list[float]:
+        def __call__(self, question: str, documents: list[Document], vectors: np.ndarray | None = None) -> list[float]:
             return [0.95] * len(documents) if vectors is not None else [0.1, 0.2, 0.15][: len(documents)]
 
     refinement = Corrective(Sequel(), Thresholds(0.9, 0.3, 0.5))(ranked)
@@ -199,10 +211,8 @@ def test_the_relevance_head_as_evaluator(parts: Parts, threshold: float, read: s
 
 
 def test_more_strips_than_an_adapter_takes_are_graded_in_turn(parts: Parts) -> None:
-    from r2ag.evaluation.methods.crag import HeadEvaluator
-
     documents = parts.ranked(8).documents * 2
-    grades = HeadEvaluator(parts.reader(), parts.encoder).grade("Which?", documents)
+    grades = by_head(parts.reader(), parts.encoder)("Which?", documents)
     assert len(grades) == 16
     assert grades[:8] == pytest.approx(grades[8:])
 
@@ -210,7 +220,7 @@ def test_more_strips_than_an_adapter_takes_are_graded_in_turn(parts: Parts) -> N
 def test_a_cross_encoder_as_evaluator_gives_probabilities(parts: Parts, tmp_path: Path) -> None:
     method = refined(parts, f"crag={tiny_cross_encoder_folder(tmp_path / 'cross')}")
     assert isinstance(method.refine, Corrective)
-    grades = method.refine.evaluator.grade("Which?", parts.ranked(3).documents)
+    grades = method.refine.grade("Which?", parts.ranked(3).documents)
     assert all(0 < grade < 1 for grade in grades)
     assert method.answer([parts.ranked(3)])[0].prompt_tokens > 0
 
@@ -229,7 +239,7 @@ def test_relevance_stands_before_each_document(parts: Parts) -> None:
         f"Match: {in_words(probability)}. {document.passage}"
         for probability, document in zip(probabilities, ranked.documents, strict=True)
     ]
-    template = method.reader.builder.template
+    template = reader_of(method).builder.template
     assert not template.has_slots
     assert "how well it matches" in template.head
     assert method.answer([ranked])[0].documents_read == 3
@@ -247,3 +257,42 @@ def test_a_bench_without_an_encoder_loads_the_adapters_own(parts: Parts, monkeyp
 
     monkeypatch.setattr("r2ag.adapter.loading.load_encoder", lambda adapter: tiny_encoder())
     assert Bench(parts.reader()).describing_encoder is tiny_encoder()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with chat_server(lambda message: "1400") as server:
+        yield server
+
+
+def test_models_and_addresses() -> None:
+    assert Spec.parse("rag=vendor/m:8b@http://host:1/v1").server() == ("vendor/m:8b", "http://host:1/v1")
+    for folder in ("rag", "rag=runs/a@b", "rag=m@ftp://host"):
+        assert Spec.parse(folder).server() is None
+
+
+def test_plain_rag_by_a_server(parts: Parts, server: Server) -> None:
+    ranked, method = parts.ranked(3), parts.method(f"rag:one-shot=some-model@{server.url}")
+    assert method.name == "rag:one-shot"
+    (prediction,) = method.answer([ranked])
+    (request,) = server.requests
+    assert request["messages"][0]["content"] == as_text(plain_template("one-shot"), ranked.question, ranked.documents)
+    assert (request["model"], request["max_tokens"]) == ("some-model", 4)
+    assert (prediction.text, prediction.prompt_tokens, prediction.completion_tokens) == ("1400", 11, 3)
+    assert (prediction.documents_read, prediction.seconds > 0) == (3, True)
+    assert method.settings != parts.method(f"rag=some-model@{server.url}").settings
+    assert method.settings != parts.method(f"rag:one-shot=another@{server.url}").settings
+
+
+def test_relevance_in_words_by_a_server(parts: Parts, server: Server) -> None:
+    ranked, method = parts.ranked(2), parts.method(f"r2ag-words=some-model@{server.url}")
+    assert isinstance(method, Refined)
+    assert isinstance(method.llm, ServerLLM)
+    here = parts.method("r2ag-words")
+    assert isinstance(here, Refined)
+    assert method.refine(ranked) == here.refine(ranked)
+    method.answer([ranked])
+    said = server.requests[0]["messages"][0]["content"]
+    assert all(document.text in said for document in here.refine(ranked).documents)
+    assert "{" not in said

@@ -1,4 +1,4 @@
-"""What a method of answering is to an evaluation, and what every method is made from."""
+"""What an evaluation knows of a method: its name, its settings and its predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from r2ag.errors import InputError
 from r2ag.types import RankedList
 
 if TYPE_CHECKING:
-    from r2ag.answering.reader import Reading
     from r2ag.encoder.encoder import FeatureEncoder
 
 
@@ -45,31 +44,12 @@ class Method(Protocol):
         """One prediction a list, read as one batch."""
 
 
-@dataclass(frozen=True)
-class Described:
-    """A method whose lists an encoder describes anew, outside its time: vectors are a store's business."""
+def described(lists: Sequence[RankedList], encoder: FeatureEncoder | None) -> Sequence[RankedList]:
+    """Lists with the vectors of another encoder; unchanged without one.
 
-    method: Method
-    encoder: FeatureEncoder
-
-    @property
-    def name(self) -> str:
-        """The method's own."""
-        return self.method.name
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The method's own, which know whose vectors it reads."""
-        return self.method.settings
-
-    def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
-        """The method's answers."""
-        return self.method.answer([self.encoder.describe(ranked.question, ranked.documents) for ranked in lists])
-
-
-def described(method: Method, encoder: FeatureEncoder | None) -> Method:
-    """The method on lists that `encoder` describes; as it is where there is none."""
-    return method if encoder is None else Described(method, encoder)
+    This does not count as a method's time: a store would hold these vectors.
+    """
+    return lists if encoder is None else [encoder.describe(ranked.question, ranked.documents) for ranked in lists]
 
 
 @dataclass(frozen=True)
@@ -137,14 +117,3 @@ class Spec:
         """Raises InputError where an argument was given."""
         if self.argument:
             raise InputError(f"The method {self.base} takes nothing behind a colon; leave out :{self.argument}.")
-
-
-def to_prediction(reading: Reading, documents_read: int, seconds: float) -> Prediction:
-    """What the reader returned as a prediction."""
-    return Prediction(
-        text=reading.generation.text,
-        prompt_tokens=len(reading.prompt),
-        completion_tokens=reading.generation.completion_tokens,
-        seconds=seconds,
-        documents_read=documents_read,
-    )

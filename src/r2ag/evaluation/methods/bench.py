@@ -1,4 +1,4 @@
-"""The readers that methods answer with: one base LLM for all adapters that leave it as it is."""
+"""The readers and encoders that methods share: one base LLM serves all adapters that don't change its weights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class Bench:
         self.seed = seed
         self._readers: dict[str, Reader] = {"": reader}
         self._encoders: dict[str, FeatureEncoder | None] = {"": None}
-        self._base: PreTrainedModel | None = None
 
     def reader(self, folder: str = "") -> Reader:
         """An adapter's reader; the main one without a folder.
@@ -61,9 +60,17 @@ class Bench:
             InputError: it can't be loaded.
         """
         if folder not in self._encoders:
-            adapter = self.reader(folder).adapter
-            self._encoders[folder] = None if self._describes(adapter) else _load_encoder(adapter)
+            self._encoders[folder] = self._other_encoder(self.reader(folder).adapter)
         return self._encoders[folder]
+
+    def _other_encoder(self, adapter: Adapter) -> FeatureEncoder | None:
+        if self.encoder is None:
+            return None
+        try:
+            adapter.check_encoder(self.encoder)
+        except InputError:
+            return _load_encoder(adapter)
+        return None
 
     def plain_reader(self, template: PromptTemplate, folder: str | None = None) -> Reader:
         """A reader of prompts without slots: by the base LLM, or by an adapter's where a folder is named."""
@@ -73,29 +80,29 @@ class Bench:
         with_template = Adapter(replace(adapter.config, template=template), adapter.former, {}, adapter.folder)
         return Reader(llm, source.tokenizer, with_template)
 
-    @property
+    @cached_property
     def describing_encoder(self) -> FeatureEncoder:
         """The one that described the lists, for methods that encode texts of their own.
 
         Raises:
             InputError: it can't be loaded.
         """
-        if self.encoder is None:
-            self.encoder = _load_encoder(self.main.adapter)
-        return self.encoder
+        return self.encoder or _load_encoder(self.main.adapter)
 
-    @property
+    @cached_property
     def base_llm(self) -> PreTrainedModel:
         """The LLM without any adapter's LoRA.
 
         Raises:
             InputError: a LoRA is merged into the copy of it that is at hand.
         """
-        if self._base is None:
-            llm = self.main.model.llm
-            check_base(str(llm.name_or_path))
-            self._base = llm if self.main.adapter.llm_lora is None else _loaded_again(llm)
-        return self._base
+        from r2ag.models import load_llm
+
+        llm = self.main.model.llm
+        check_base(str(llm.name_or_path))
+        if self.main.adapter.llm_lora is None:
+            return llm
+        return load_llm(str(llm.name_or_path), dtype=llm.dtype, device=llm.device)[0]
 
     def base_settings(self) -> dict[str, Any]:
         """What every method's answers depend on."""
@@ -120,15 +127,6 @@ class Bench:
         wrapped: Any = PeftModel.from_pretrained(copy.deepcopy(self.base_llm), str(adapter.llm_lora))
         return cast("PreTrainedModel", wrapped.merge_and_unload().eval())
 
-    def _describes(self, adapter: Adapter) -> bool:
-        if self.encoder is None:
-            return True
-        try:
-            adapter.check_encoder(self.encoder)
-        except InputError:
-            return False
-        return True
-
 
 def llm_fingerprint(llm: PreTrainedModel) -> str:
     """Tells an LLM apart from others, also from one that stood in its folder before."""
@@ -151,9 +149,3 @@ def _load_encoder(adapter: Adapter) -> FeatureEncoder:
     from r2ag.adapter.loading import load_encoder
 
     return load_encoder(adapter)
-
-
-def _loaded_again(llm: PreTrainedModel) -> PreTrainedModel:
-    from r2ag.models import load_llm
-
-    return load_llm(str(llm.name_or_path), dtype=llm.dtype, device=llm.device)[0]

@@ -1,19 +1,19 @@
 """`crag`, `crag=CROSS_ENCODER`: corrective RAG (Yan et al., 2024, arXiv 2401.15884).
 
-An evaluator grades each document. Is one surely relevant (Correct), documents are taken apart into strips of three
-sentences, and the relevant strips alone are read, six at most. Is none relevant (Incorrect), none is read. In between
+An evaluator grades each document. If one is surely relevant (Correct), the documents are split into strips of three
+sentences, and only the relevant strips are read, at most six. If none is relevant (Incorrect), none is read. In between
 (Ambiguous) the documents are read as they are.
 
-An approximation, in two things. The published evaluator is a fine-tuned T5, ours the adapter's relevance head or a
-cross-encoder. The published Incorrect and Ambiguous search the web; all methods here have the same documents and no
-web, so that Incorrect leaves the LLM to itself.
+This is an approximation in two ways. The published evaluator is a fine-tuned T5; ours is the adapter's relevance head
+or a cross-encoder. The published Incorrect and Ambiguous search the web; all methods here have the same documents and
+no web, so Incorrect answers without documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from torch import nn
@@ -35,40 +35,37 @@ STRIP_SENTENCES = 3
 MOST_STRIPS = 6
 
 
-class Evaluator(Protocol):
+class Grade(Protocol):
     """Says how probably documents are relevant."""
 
-    def grade(self, question: str, documents: Sequence[Document], vectors: np.ndarray | None = None) -> list[float]:
+    def __call__(
+        self, question: str, documents: Sequence[Document], vectors: np.ndarray | None = None
+    ) -> Sequence[float]:
         """One probability a document; `vectors` are those that the list has of them."""
 
 
-@dataclass(frozen=True)
-class HeadEvaluator:
-    """The adapter's relevance head; strips become lists of their own."""
+def by_head(reader: Reader, encoder: FeatureEncoder) -> Grade:
+    """Grades by the adapter's relevance head, as many documents at a time as the adapter takes."""
+    most = reader.adapter.config.former.max_documents
 
-    reader: Reader
-    encoder: FeatureEncoder
-
-    def grade(self, question: str, documents: Sequence[Document], vectors: np.ndarray | None = None) -> list[float]:
-        """See Evaluator; as many at a time as the adapter takes."""
-        most = self.reader.adapter.config.former.max_documents
+    def grade(question: str, documents: Sequence[Document], vectors: np.ndarray | None = None) -> list[float]:
         probabilities: list[float] = []
         for start in range(0, len(documents), most):
             rows = slice(start, start + most)
-            listed = self.encoder.describe(question, documents[rows], None if vectors is None else vectors[rows])
-            probabilities += self.reader.assess([listed]).probabilities[0]
+            listed = encoder.describe(question, documents[rows], None if vectors is None else vectors[rows])
+            probabilities += reader.assess([listed]).probabilities[0]
         return probabilities
 
+    return grade
 
-@dataclass(frozen=True)
-class CrossEncoderEvaluator:
-    """A cross-encoder's logits as probabilities."""
 
-    model: CrossEncoder
+def by_cross_encoder(model: CrossEncoder) -> Grade:
+    """Grades by a cross-encoder's logits as probabilities."""
 
-    def grade(self, question: str, documents: Sequence[Document], vectors: np.ndarray | None = None) -> list[float]:
-        """See Evaluator."""
-        return [float(score) for score in relevance_scores(self.model, question, documents, nn.Sigmoid())]
+    def grade(question: str, documents: Sequence[Document], vectors: np.ndarray | None = None) -> list[float]:
+        return [float(score) for score in relevance_scores(model, question, documents, nn.Sigmoid())]
+
+    return grade
 
 
 @dataclass(frozen=True)
@@ -88,12 +85,12 @@ PUBLISHED = Thresholds(correct=0.795, incorrect=0.005, strip=0.25)
 class Corrective:
     """Grades a list, and takes from it what its grade allows."""
 
-    evaluator: Evaluator
+    grade: Grade
     thresholds: Thresholds
 
     def __call__(self, ranked: RankedList) -> Refinement:
         """The documents or strips to read."""
-        best = max(self.evaluator.grade(ranked.question, ranked.documents, ranked.document_vectors))
+        best = max(self.grade(ranked.question, ranked.documents, ranked.document_vectors))
         if best >= self.thresholds.correct:
             return self._strips(ranked)
         if best >= self.thresholds.incorrect:
@@ -102,7 +99,7 @@ class Corrective:
 
     def _strips(self, ranked: RankedList) -> Refinement:
         strips = parts(ranked.documents, STRIP_SENTENCES)
-        grades = self.evaluator.grade(ranked.question, [strip.document for strip in strips])
+        grades = self.grade(ranked.question, [strip.document for strip in strips])
         best = sorted(range(len(strips)), key=lambda index: -grades[index])[:MOST_STRIPS]
         passing = [index for index in best if grades[index] >= self.thresholds.strip] or best[:1]
         return joined(strips[index] for index in sorted(passing))
@@ -115,21 +112,17 @@ def create(spec: Spec, bench: Bench) -> Refined:
         InputError: the adapter has no relevance head, or the cross-encoder can't be used.
     """
     spec.refuse_argument()
-    corrective, settings = _by_cross_encoder(spec.folder) if spec.folder else _by_head(spec, bench)
-    return refined_rag(spec, bench, corrective, settings)
-
-
-def _by_cross_encoder(name: str) -> tuple[Corrective, Mapping[str, Any]]:
-    model = load_cross_encoder(name)
-    return Corrective(CrossEncoderEvaluator(model), PUBLISHED), {"evaluator": weights_digest(model)}
-
-
-def _by_head(spec: Spec, bench: Bench) -> tuple[Corrective, Mapping[str, Any]]:
+    if spec.folder:
+        model = load_cross_encoder(spec.folder)
+        return refined_rag(
+            spec, bench, Corrective(by_cross_encoder(model), PUBLISHED), {"evaluator": weights_digest(model)}
+        )
     adapter = bench.main.adapter
     if adapter.config.method != "r2ag":
         raise InputError(f"The method {spec} needs an R²AG adapter or, as {spec.base}=MODEL, a cross-encoder.")
     calibration = adapter.config.calibration
     lower = min(calibration.threshold, calibration.prune_threshold)
-    evaluator = HeadEvaluator(bench.main, bench.describing_encoder)
-    settings = bench.encoder_settings() | {"evaluator": adapter_settings(adapter)["adapter"]}
-    return Corrective(evaluator, Thresholds(calibration.threshold, lower, lower)), settings
+    thresholds = Thresholds(calibration.threshold, lower, lower)
+    encoder = bench.describing_encoder
+    settings = {"encoder": encoder.fingerprint, "evaluator": adapter_settings(adapter)["adapter"]}
+    return refined_rag(spec, bench, Corrective(by_head(bench.main, encoder), thresholds), settings)

@@ -1,4 +1,4 @@
-"""R²AG and its variants.
+"""R²AG, its variants, and the controls that put other embeddings into the prompt.
 
 `r2ag` reads all documents. `r2ag-permuted` is given each document's features for another one; `r2ag-permuted:N` reads
 the very documents of `r2ag+top:N`, so that only the anchors differ. `r2ag-gold` is told the gold labels in place of the
@@ -6,6 +6,14 @@ head's probabilities: an upper bound, for adapters with a relevance direction. `
 pass the adapter's pruning threshold, `r2ag+prune:T` those of probability T or more, `r2ag+top:N` the N most probable;
 each reads one at least. `r2ag+abstain` gives no answer where nothing passes the threshold for that. `r2ag+raft` has an
 LLM that was trained with it, and reads all documents, or as `r2ag+raft:T` those of probability T or more.
+
+`learned-tokens=ADAPTER_FOLDER` is the control whose anchors know a document's rank and none of its features;
+`learned-tokens:N=…` reads the first N documents.
+
+`xrag=ADAPTER_FOLDER` puts each document's vector, projected into the LLM, in place of its text (arXiv 2405.13792);
+`xrag:N=…` reads the first N documents; the paper's reads one. An approximation: the vectors are those of the adapter's
+feature encoder, and the projector learns from answers alone, while the paper's has first learned to say what a document
+says, from two million passages.
 """
 
 from __future__ import annotations
@@ -20,8 +28,9 @@ import torch
 from torch import Tensor
 
 from r2ag.answering.reader import Assessment, Reader, Reading
+from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Method, Prediction, Spec, described, to_prediction
+from r2ag.evaluation.methods.base import Prediction, Spec, described
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.method.calibration import Calibration, keep_relevant
 from r2ag.types import RankedList
@@ -34,7 +43,8 @@ Choice = Callable[[Sequence[float]], Sequence[int]]
 class R2AG:
     """Assesses each list, chooses what to read, and reads it.
 
-    With a `permutation_seed` the anchors come from permuted features, the choice from true ones.
+    With a `permutation_seed` the anchors come from permuted features, the choice from true ones. With an `encoder`
+    lists are described by it first.
     """
 
     name: str
@@ -44,9 +54,11 @@ class R2AG:
     choose: Choice
     permutation_seed: int | None = None
     told_labels: bool = False
+    encoder: FeatureEncoder | None = None
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """Lists without anything to read are abstained from."""
+        lists = described(lists, self.encoder)
         started = time.perf_counter()
         assessment = self.reader.assess(lists, relevance=gold_labels(lists) if self.told_labels else None)
         keep = [self.choose(probabilities) for probabilities in assessment.probabilities]
@@ -54,16 +66,19 @@ class R2AG:
             assessment = self.reader.assess(lists, derangements(lists, self.permutation_seed))
         readings = self._read(lists, assessment, keep)
         seconds = (time.perf_counter() - started) / len(lists)
-        return [
-            to_prediction(readings[row], len(indices), seconds)
-            if row in readings
-            else Prediction("", 0, 0, seconds, 0, abstained=True)
-            for row, indices in enumerate(keep)
-        ]
+        predictions = []
+        for row, indices in enumerate(keep):
+            if row not in readings:
+                predictions.append(Prediction("", 0, 0, seconds, 0, abstained=True))
+                continue
+            said, prompt = readings[row].generation, readings[row].prompt
+            predictions.append(Prediction(said.text, len(prompt), said.completion_tokens, seconds, len(indices)))
+        return predictions
 
     def _read(
         self, lists: Sequence[RankedList], assessment: Assessment, keep: Sequence[Sequence[int]]
     ) -> dict[int, Reading]:
+        """Readings by their list's place."""
         rows = [row for row, indices in enumerate(keep) if indices]
         if not rows:
             return {}
@@ -101,58 +116,46 @@ def _cycle(length: int, generator: random.Random) -> list[int]:
     return order
 
 
-def _all(probabilities: Sequence[float]) -> Sequence[int]:
-    return range(len(probabilities))
-
-
-def _passing(threshold: float) -> Choice:
-    return lambda probabilities: keep_relevant(probabilities, threshold)
-
-
-def _top(count: int) -> Choice:
-    def choose(probabilities: Sequence[float]) -> Sequence[int]:
-        best = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])
-        return sorted(best[:count])
-
-    return choose
-
-
-def _all_or_none(threshold: float) -> Choice:
-    return lambda probabilities: _all(probabilities) if max(probabilities) >= threshold else ()
-
-
 def _choice(spec: Spec, calibration: Calibration) -> Choice:
     if spec.base == "r2ag+top" or (spec.base == "r2ag-permuted" and spec.argument):
-        return _top(spec.count())
+        count = spec.count()
+        return lambda probabilities: _most_probable(probabilities, count)
     if spec.base == "r2ag+prune" or (spec.base == "r2ag+raft" and spec.argument):
-        return _passing(spec.share() if spec.argument else calibration.prune_threshold)
+        share = spec.share() if spec.argument else calibration.prune_threshold
+        return lambda probabilities: keep_relevant(probabilities, share)
     spec.refuse_argument()
-    return _all_or_none(calibration.threshold) if spec.base == "r2ag+abstain" else _all
+    least = calibration.threshold if spec.base == "r2ag+abstain" else 0.0
+    return lambda probabilities: range(len(probabilities)) if max(probabilities) >= least else ()
 
 
-def with_anchors(spec: Spec, bench: Bench, choose: Choice, permutation_seed: int | None = None) -> Method:
+def _most_probable(probabilities: Sequence[float], count: int) -> list[int]:
+    return sorted(sorted(range(len(probabilities)), key=lambda index: -probabilities[index])[:count])
+
+
+def _with_anchors(spec: Spec, bench: Bench, choose: Choice) -> R2AG:
     """A method that puts an adapter's anchors into its prompt."""
     reader = bench.reader(spec.folder)
+    seed = bench.seed if spec.base == "r2ag-permuted" else None
     settings = bench.base_settings() | bench.encoder_settings(spec.folder) | adapter_settings(reader.adapter)
-    settings |= {"method": [spec.base, spec.argument], "permutation_seed": permutation_seed}
-    told = spec.base == "r2ag-gold"
-    method = R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, permutation_seed, told)
-    return described(method, bench.own_encoder(spec.folder))
+    settings |= {"method": [spec.base, spec.argument], "permutation_seed": seed}
+    told, encoder = spec.base == "r2ag-gold", bench.own_encoder(spec.folder)
+    return R2AG(spec.name, reader, bench.max_new_tokens, settings, choose, seed, told, encoder)
 
 
-def reads_first(spec: Spec, bench: Bench, method: str, called: str) -> Method:
-    """A control that chooses nothing: reads all documents, or as many of the first as its argument says.
+def control(spec: Spec, bench: Bench) -> R2AG:
+    """`learned-tokens` and `xrag`: read all documents, or as many of the first as the argument says.
 
     Raises:
-        InputError: the adapter was trained for another method than `method`; says what it is `called`.
+        InputError: the adapter was trained for another method.
     """
     count = spec.optional_count()
-    if bench.reader(spec.folder).adapter.config.method != method:
+    if bench.reader(spec.folder).adapter.config.method != spec.base:
+        called = {"xrag": "xRAG"}.get(spec.base, "learned tokens")
         raise InputError(f"The method {spec} needs an adapter of {called}, as {spec.base}=ADAPTER_FOLDER.")
-    return with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])
+    return _with_anchors(spec, bench, lambda probabilities: range(len(probabilities))[:count])
 
 
-def create(spec: Spec, bench: Bench) -> Method:
+def create(spec: Spec, bench: Bench) -> R2AG:
     """Any of the variants that the registry names.
 
     Raises:
@@ -167,5 +170,4 @@ def create(spec: Spec, bench: Bench) -> Method:
         raise InputError(f"The method {spec} needs an adapter with a LoRA of the LLM, as {spec.base}=ADAPTER_FOLDER.")
     if spec.base == "r2ag-gold" and not adapter.config.former.relevance_direction:
         raise InputError(f"The method {spec} needs an adapter that was trained with --relevance-direction.")
-    choose = _choice(spec, adapter.config.calibration)
-    return with_anchors(spec, bench, choose, bench.seed if spec.base == "r2ag-permuted" else None)
+    return _with_anchors(spec, bench, _choice(spec, adapter.config.calibration))

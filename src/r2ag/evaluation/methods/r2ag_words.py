@@ -7,10 +7,9 @@ what a sentence could say.
 from __future__ import annotations
 
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Method, Spec, described
+from r2ag.evaluation.methods.base import Spec
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
-from r2ag.evaluation.methods.refined import Refinement, refined_rag
-from r2ag.evaluation.methods.remote import remote
+from r2ag.evaluation.methods.refined import Refined, Refinement, refined_rag
 from r2ag.method.templates import plain_template, with_match_words
 from r2ag.types import Document, RankedList
 
@@ -23,15 +22,14 @@ def in_words(probability: float) -> str:
     return f"{level} ({probability:.2f})"
 
 
-def create(spec: Spec, bench: Bench) -> Method:
+def create(spec: Spec, bench: Bench) -> Refined:
     """Reads all documents, by the base LLM or a server's, with the prompt that the adapter's training records chose.
 
     Raises:
         InputError: the adapter has no relevance head.
     """
     spec.refuse_argument()
-    server = spec.server()
-    folder = "" if server else spec.folder
+    folder = "" if spec.server() else spec.folder
     reader = bench.reader(folder)
     if reader.adapter.config.method != "r2ag":
         raise InputError(f"The method {spec} needs an R²AG adapter, which says how relevant documents are.")
@@ -46,6 +44,4 @@ def create(spec: Spec, bench: Bench) -> Method:
 
     settings = bench.encoder_settings(folder) | {"relevance": adapter_settings(reader.adapter)["adapter"]}
     template = with_match_words(plain_template(reader.adapter.config.plain_prompt))
-    if server:
-        return remote(spec, bench, refine, settings, template, *server)
-    return described(refined_rag(spec, bench, refine, settings, template), bench.own_encoder(folder))
+    return refined_rag(spec, bench, refine, settings, template, bench.own_encoder(folder))

@@ -1,4 +1,8 @@
-"""Plain RAG on what is made of a list's documents: some of them, in another order, or parts of them."""
+"""Plain RAG on refined documents: some of a list's documents, in another order, or parts of them.
+
+The LLM of this process answers, or a server's as in rag=gpt-4o@https://host/v1. The server gets each prompt as one
+message and counts the tokens itself.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from r2ag.answering.reader import Reader
-from r2ag.evaluation.methods.base import Prediction, Spec, to_prediction
+from r2ag.encoder.encoder import FeatureEncoder
+from r2ag.engines.chat_api import ChatAPI, Completion
+from r2ag.evaluation.methods.base import Prediction, Spec, described
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.method.prompting import PromptTemplate
 from r2ag.method.templates import plain_template
@@ -19,7 +25,7 @@ from r2ag.types import Document, RankedList
 
 @dataclass(frozen=True)
 class Refinement:
-    """What is read in place of a list's documents; `documents_read` of the list's have a part in it."""
+    """What is read in place of a list's documents; `documents_read` counts those that it has any text of."""
 
     documents: tuple[Document, ...]
     documents_read: int
@@ -29,36 +35,94 @@ Refine = Callable[[RankedList], Refinement]
 
 
 @dataclass(frozen=True)
-class Refined:
-    """Refines each list, and reads with a prompt that holds no slots. Refining is part of the time."""
+class LocalLLM:
+    """An LLM in this process; the reader's prompt holds no slots."""
 
-    name: str
     reader: Reader
     max_new_tokens: int
+
+    def answer(self, questions: Sequence[str], documents: Sequence[tuple[Document, ...]]) -> list[Completion]:
+        """Answers from each question's documents, read as one batch."""
+        # Plain RAG reads no vectors, and rewritten documents have none.
+        none = np.zeros(0, np.float32)
+        lists = [
+            RankedList(q, read, none, np.zeros((len(read), 0), np.float32))
+            for q, read in zip(questions, documents, strict=True)
+        ]
+        readings = self.reader.read(lists, None, self.max_new_tokens)
+        return [Completion(r.generation.text, len(r.prompt), r.generation.completion_tokens) for r in readings]
+
+
+@dataclass(frozen=True)
+class ServerLLM:
+    """An LLM of a server; one request after another."""
+
+    api: ChatAPI
+    template: PromptTemplate
+    max_new_tokens: int
+
+    def answer(self, questions: Sequence[str], documents: Sequence[tuple[Document, ...]]) -> list[Completion]:
+        """Answers from each question's documents."""
+        pairs = zip(questions, documents, strict=True)
+        return [self.api.answer(self.template, question, read, self.max_new_tokens) for question, read in pairs]
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Refines each list and answers from the outcome. The time includes refining.
+
+    An `encoder` describes the lists first.
+    """
+
+    name: str
+    llm: LocalLLM | ServerLLM
     settings: Mapping[str, Any]
     refine: Refine
+    encoder: FeatureEncoder | None = None
 
     def answer(self, lists: Sequence[RankedList]) -> list[Prediction]:
         """A list of which nothing is left is answered without documents."""
+        lists = described(lists, self.encoder)
         started = time.perf_counter()
         refined = [self.refine(ranked) for ranked in lists]
-        rewritten = [_with_documents(ranked, r.documents) for ranked, r in zip(lists, refined, strict=True)]
-        readings = self.reader.read(rewritten, None, self.max_new_tokens)
+        answers = self.llm.answer([ranked.question for ranked in lists], [one.documents for one in refined])
         seconds = (time.perf_counter() - started) / len(lists)
-        return [to_prediction(reading, r.documents_read, seconds) for reading, r in zip(readings, refined, strict=True)]
+        return [
+            Prediction(said.text, said.prompt_tokens, said.completion_tokens, seconds, one.documents_read)
+            for said, one in zip(answers, refined, strict=True)
+        ]
 
 
 def refined_rag(
-    spec: Spec, bench: Bench, refine: Refine, settings: Mapping[str, Any], template: PromptTemplate | None = None
+    spec: Spec,
+    bench: Bench,
+    refine: Refine,
+    settings: Mapping[str, Any],
+    template: PromptTemplate | None = None,
+    encoder: FeatureEncoder | None = None,
 ) -> Refined:
-    """By the base LLM, with the prompt family that training records chose, or a template made of it.
+    """By the base LLM or the server's that the specification names.
 
     Args:
         settings: what refining depends on, beside the specification.
+        template: None takes the prompt family that training records chose.
+        encoder: describes the lists before they are refined.
+
+    Raises:
+        InputError: the server's address can't be used.
     """
     template = template or chosen_template(bench)
-    known = bench.base_settings() | {"method": [spec.base, spec.argument], "template": asdict(template)}
-    return Refined(spec.name, bench.plain_reader(template), bench.max_new_tokens, known | dict(settings), refine)
+    known = {"method": [spec.base, spec.argument], "template": asdict(template), **settings}
+    llm: LocalLLM | ServerLLM
+    if server := spec.server():
+        model, url = server
+        api = ChatAPI(url, model)
+        known |= {"llm": api.name, "max_new_tokens": bench.max_new_tokens}
+        llm = ServerLLM(api, template, bench.max_new_tokens)
+    else:
+        known |= bench.base_settings()
+        llm = LocalLLM(bench.plain_reader(template), bench.max_new_tokens)
+    return Refined(spec.name, llm, known, refine, encoder)
 
 
 def chosen_template(bench: Bench) -> PromptTemplate:
@@ -74,8 +138,3 @@ def everything(ranked: RankedList) -> Refinement:
 def selected(ranked: RankedList, order: Sequence[int]) -> Refinement:
     """The documents at these places, in this order."""
     return Refinement(tuple(ranked.documents[index] for index in order), len(order))
-
-
-def _with_documents(ranked: RankedList, documents: Sequence[Document]) -> RankedList:
-    """Plain RAG reads no vectors, and rewritten documents have none."""
-    return RankedList(ranked.question, tuple(documents), ranked.query_vector, np.zeros((len(documents), 0), np.float32))

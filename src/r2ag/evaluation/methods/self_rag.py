@@ -63,7 +63,7 @@ class SelfRag:
 
     def _answer(self, ranked: RankedList) -> Prediction:
         started = time.perf_counter()
-        read = [ranked.documents[index] for index in nearest(ranked, self.top_n or len(ranked))]
+        read = [ranked.documents[index] for index in nearest(ranked, self.top_n)]
         prompts = [self.prompt(ranked.question, document) for document in read]
         critiques = self.critiques(prompts)
         best = max(critiques, key=lambda critique: critique.score)

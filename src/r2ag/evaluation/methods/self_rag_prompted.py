@@ -45,7 +45,7 @@ class SelfRagPrompted:
 
     def _answer(self, ranked: RankedList) -> Prediction:
         started = time.perf_counter()
-        alone = [ranked.reordered([index]) for index in nearest(ranked, self.top_n or len(ranked))]
+        alone = [ranked.reordered([index]) for index in nearest(ranked, self.top_n)]
         readings = self.reader.read(alone, None, self.max_new_tokens)
         answers = [reading.generation.text for reading in readings]
         relevance, asked = self.agreement(alone, [ranked.question] * len(alone), self.relevant)

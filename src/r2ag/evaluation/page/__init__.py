@@ -1,4 +1,4 @@
-"""One self-contained HTML page from a folder of evaluation results (`r2ag report`).
+"""One self-contained HTML page from a folder of an evaluation's or a study's results (`r2ag report`).
 
 Everything that comes from data stands in the page as escaped text, or as JSON that a script shows as text: a document
 is read by nobody's browser as markup. Nothing is loaded from anywhere.
@@ -10,16 +10,18 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import APPROXIMATIONS, Spec
 from r2ag.evaluation.metrics import acc, f1
-from r2ag.evaluation.page.plots import heat_map, interval_plot, token_plot
-from r2ag.evaluation.stored import StoredRecord, read_stored
+from r2ag.evaluation.page.plots import heat_map, interval_plot, picture, token_plot
+from r2ag.evaluation.page.results import Results
+from r2ag.evaluation.stored import StoredRecord
 from r2ag.evaluation.table import Table, sections, tables
 
 if TYPE_CHECKING:
@@ -28,144 +30,109 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a folder of `r2ag eval --output` holds: the figures, and the records that they are of."""
-
-    figures: Mapping[str, Any]
-    records: Sequence[StoredRecord]
-
-    @property
-    def models(self) -> Mapping[str, str]:
-        """What answered."""
-        return {name: str(value) for name, value in self.figures.get("models", {}).items()}
-
-
-def read_results(folder: Path) -> Results:
-    """Reads results.json, records.jsonl and the predictions.
+def render(results: Results, title: str, attention: AttentionMap | None = None) -> str:
+    """The page.
 
     Raises:
-        InputError: the folder holds no results, or damaged ones.
+        InputError: results.json lacks figures.
     """
-    file = folder / "results.json"
+    study = "study" in results.figures
     try:
-        figures = json.loads(file.read_text(encoding="utf-8"))
-        sections(figures)[0][1]["methods"]
-    except FileNotFoundError:
-        raise InputError(f"{folder} holds no results.json; make one with: r2ag eval --output {folder}") from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        raise InputError(f"{file} is no results of r2ag eval; give the r2ag eval command again.") from None
-    return Results(figures, read_stored(folder))
-
-
-def render(results: Results, title: str, attention: AttentionMap | None = None) -> str:
-    """The page."""
-    parts = [_header(results.figures, title)]
-    try:
-        parts += [_section(name, figures) for name, figures in sections(results.figures)]
+        facts, parts, methods = (_study if study else _evaluation)(results)
     except (KeyError, TypeError):
-        raise InputError("results.json lacks figures; give the r2ag eval command again.") from None
-    parts.append(differences(list(results.figures["methods"])))
+        command = "study" if study else "eval"
+        raise InputError(f"results.json lacks figures; give the r2ag {command} command again.") from None
+    parts.append(_approximations(methods))
     if attention is not None:
-        parts.append(attention_section(attention))
-    return page(title, [*parts, BROWSER], list(results.figures["methods"]), results.records)
-
-
-def page(title: str, parts: Sequence[str], methods: Sequence[str], records: Sequence[StoredRecord]) -> str:
-    """One HTML page of sections; with BROWSER among them single records are shown."""
-    css, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    # A browser runs this one script and loads nothing, whatever a document says; pictures stand in the page itself.
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'"
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{css}</style></head><body><main>",
-            *parts,
-            "</main>",
-            *(
-                (
-                    f'<script type="application/json" id="data">{_as_json(methods, records)}</script>',
-                    f"<script>{script}</script>",
-                )
-                if BROWSER in parts
-                else ()
-            ),
-            "</body></html>\n",
-        ]
+        parts.append(_attention(attention))
+    if methods and study:
+        parts.append(_paragraph(f"Single records below: {results.condition}. --condition chooses others."))
+    page, browser, style, script = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("page.html", "browser.html", "page.css", "page.js")
+    )
+    said = [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
+    data = f'<script type="application/json" id="data">{_as_json(methods, results.records)}</script>'
+    return Template(page).substitute(
+        title=escape(title),
+        style=style,
+        # A browser runs this one script and loads nothing, whatever a document says.
+        digest=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        facts="".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in said),
+        parts="\n".join(parts),
+        browser=f"{browser}{data}<script>{script}</script>" if methods else "",
     )
 
 
-BROWSER = """<section id="browser"><h2>Single records</h2>
-<form><label>Method <select id="method"></select></label>
-<label>Answers <select id="state"><option value="all">all</option><option value="right">right</option>
-<option value="wrong">wrong</option><option value="disagreement">methods disagree</option>
-<option value="abstained">abstained</option></select></label>
-<label>Words <input id="words" type="search" placeholder="in question or answer"></label>
-<output id="count"></output></form>
-<div class="columns"><ol id="list"></ol><article id="record" aria-live="polite"></article></div>
-<noscript>Single records need JavaScript; the tables and plots above do not.</noscript></section>"""
+Content = tuple[dict[str, object], list[str], list[str]]
+"""Facts for under the title, sections in HTML, and the methods whose single records are shown."""
 
 
-def header(title: str, facts: Mapping[str, object], remark: str) -> str:
-    """Title and facts; those that say nothing are left out."""
-    said = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
-        for name, value in facts.items()
-        if value not in ("", None)
-    )
-    return f"<header><h1>{escape(title)}</h1><dl>{said}</dl><p>{escape(remark)}</p></header>"
-
-
-INTERVALS = "Intervals are of 95 %, by bootstrap."
-
-
-def _header(figures: Mapping[str, Any], title: str) -> str:
-    settings = figures.get("settings", {})
+def _evaluation(results: Results) -> Content:
+    figures, settings = results.figures, results.figures.get("settings", {})
     facts = {**figures.get("models", {}), "documents": figures.get("k") or "all", "order": settings.get("order", "")}
     facts |= {"seed": settings.get("seed", ""), "longest answer": f"{settings.get('max_new_tokens', '?')} tokens"}
-    return header(title, facts, INTERVALS)
+    return facts, [_figures(name, one) for name, one in sections(figures)], list(figures["methods"])
 
 
-def _section(title: str, figures: Mapping[str, Any]) -> str:
+def _figures(title: str, figures: Mapping[str, Any]) -> str:
     methods = figures["methods"]
     drawn = [interval_plot(methods, "acc", "Acc"), interval_plot(methods, "f1", "F1"), token_plot(methods)]
-    plots = "".join(f"<figure>{plot}</figure>" for plot in drawn)
-    written = "".join(html_table(one) for one in tables(figures))
-    return (
-        f"<section><h2>{escape(title)} <small>({escape(str(figures['records']))} records)</small></h2>{written}"
-        f'<div class="plots">{plots}</div></section>'
-    )
+    return _section(title, *map(_table, tables(figures)), _plots(drawn), remark=f"{figures['records']} records")
 
 
-def html_table(table: Table) -> str:
+def _study(results: Results) -> Content:
+    found, settings = results.figures, results.figures["settings"]
+    facts = {"study": found["study"], **found["models"], "records": found["records"]}
+    facts |= {"data": ", ".join(settings["data"]), "seeds": settings["seeds"]}
+    if settings["train"]:
+        facts |= {"trained on": ", ".join(settings["train"]), "training records": settings["records"]}
+    parts = [_paragraph(note) for note in found["notes"]]
+    parts += [_section(one["title"], _table(Table(one["head"], one["rows"]))) for one in found["tables"]]
+    names = {name: name.removesuffix(".png") for name in results.pictures}
+    drawn = [picture(names[name], content, "png", names[name]) for name, content in results.pictures.items()]
+    methods = list(results.records[0].predictions) if results.records else []
+    return facts, [*parts, _section("Plots", _plots(drawn))], methods
+
+
+def _section(title: str, *parts: str, remark: str = "") -> str:
+    """Parts, which are HTML, under a title."""
+    beside = f" <small>({escape(remark)})</small>" if remark else ""
+    return f"<section><h2>{escape(title)}{beside}</h2>{''.join(parts)}</section>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _plots(drawn: Sequence[str]) -> str:
+    return f'<div class="plots">{"".join(drawn)}</div>'
+
+
+def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def differences(names: Sequence[str]) -> str:
+def _approximations(names: Sequence[str]) -> str:
     """What is an approximation among the methods; nothing where none is."""
     bases = dict.fromkeys(Spec.parse(name).base for name in names)
-    said = "".join(
-        f"<li>{escape(base)}: {escape(APPROXIMATIONS[base])}</li>" for base in bases if base in APPROXIMATIONS
-    )
-    return f"<section><h2>Not quite as published</h2><ul>{said}</ul></section>" if said else ""
+    said = [f"<li>{escape(f'{base}: {APPROXIMATIONS[base]}')}</li>" for base in bases if base in APPROXIMATIONS]
+    return _section("Not quite as published", f"<ul>{''.join(said)}</ul>") if said else ""
 
 
-def attention_section(attention: AttentionMap) -> str:
-    maps = (("to each anchor", attention.anchors), ("to each document's text", attention.documents))
-    drawn = "".join(
-        f"<figure>{heat_map(values, title, attention.relevant)}<figcaption>{escape(title)}; darkest: "
-        f"{max(map(max, values)):.3f}</figcaption></figure>"
-        for title, values in maps
-    )
-    return (
-        f"<section><h2>Attention <small>(record {escape(attention.record_id)})</small></h2>"
-        f"<p>{escape(attention.question)}</p><p>Adapter {escape(attention.adapter)} on {escape(attention.llm)}.</p>"
-        "<p>Where the prompt's last token looks, layer by layer (the paper's figure 6): sums over positions, means "
-        f'over heads; ★ marks relevant documents.</p><div class="plots">{drawn}</div></section>'
+def _attention(attention: AttentionMap) -> str:
+    maps = {"to each anchor": attention.anchors, "to each document's text": attention.documents}
+    return _section(
+        "Attention",
+        _paragraph(attention.question),
+        _paragraph(f"Adapter {attention.adapter} on {attention.llm}."),
+        _paragraph(
+            "Where the prompt's last token looks, layer by layer (the paper's figure 6): sums over positions, means "
+            "over heads. ★ marks relevant documents."
+        ),
+        _plots([heat_map(values, title, attention.relevant) for title, values in maps.items()]),
+        remark=f"record {attention.record_id}",
     )
 
 
@@ -184,7 +151,3 @@ def _as_json(methods: Sequence[str], stored: Sequence[StoredRecord]) -> str:
     ]
     data = {"methods": list(methods), "records": records}
     return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _digest(script: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode()}"

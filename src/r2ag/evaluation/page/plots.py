@@ -1,124 +1,86 @@
-"""Plots as SVG text, in the colours of the page around them."""
+"""Plots of a report, drawn by matplotlib as SVG that stands in the page as an image."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-WIDTH = 560
-LABELS = 170  # room for names
-ROW = 24
-TOP, BOTTOM = 30, 30
-CELL = 18
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = "osD^vPX*<>"
 
 
 def interval_plot(methods: Mapping[str, Mapping[str, Any]], figure: str, title: str) -> str:
-    """Each method's mean and 95 % interval, one row a method."""
-    highest = max(m[f"{figure}_ci95"][1] for m in methods.values()) or 1.0
-    limit = min(1.0, _rounded_up(highest))
-    height = TOP + ROW * len(methods) + BOTTOM
+    """Each method's mean and 95 % interval, one row a method, the first on top."""
+    means = np.array([m[figure] for m in methods.values()])
+    low, high = np.array([m[f"{figure}_ci95"] for m in methods.values()]).T
 
-    def x(value: float) -> float:
-        return LABELS + value / limit * (WIDTH - LABELS - 20)
+    def draw(axes: Axes) -> None:
+        # A bootstrap's interval may leave its mean out by rounding.
+        arms = np.maximum([means - low, high - means], 0)
+        axes.errorbar(means, range(len(means)), xerr=arms, fmt="o", capsize=2.5)
+        axes.set_yticks(range(len(means)), list(methods))
+        axes.set_ylim(len(means) - 0.4, -0.6)
+        axes.set_xlim(left=0)
+        axes.grid(axis="x", alpha=0.3)
 
-    marks = [_text(LABELS, 16, title, "title"), *_ticks(limit, x, TOP, height - BOTTOM)]
-    for row, (name, m) in enumerate(methods.items()):
-        y = TOP + ROW * row + ROW / 2
-        low, high = m[f"{figure}_ci95"]
-        said = f"{name}: {m[figure]:.3f} [{low:.3f}, {high:.3f}]"
-        marks.append(
-            f"<g><title>{escape(said)}</title>{_text(LABELS - 10, y + 4, name, 'end')}"
-            f'<line class="interval" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<circle cx="{x(m[figure]):.1f}" cy="{y:.1f}" r="4.5"/></g>'
-        )
-    return _svg(WIDTH, height, title, marks)
+    return _drawn(draw, title, (5.6, 0.9 + 0.3 * len(means)))
 
 
 def token_plot(methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """Acc against prompt tokens; names stand in a column of their own, where they can't overlap."""
-    height, right = max(240, TOP + 16 * len(methods) + BOTTOM), WIDTH - LABELS
-    most = max(m["prompt_tokens_mean"] for m in methods.values()) or 1.0
-    limit = min(1.0, _rounded_up(max(m["acc"] for m in methods.values())))
+    """Acc against prompt tokens."""
+    points = [(name, m["prompt_tokens_mean"], m["acc"]) for name, m in methods.items()]
 
-    def x(tokens: float) -> float:
-        return 40 + tokens / most * (right - 60)
+    def draw(axes: Axes) -> None:
+        for number, (name, tokens, acc) in enumerate(points):
+            axes.plot([tokens], [acc], MARKERS[number % len(MARKERS)], color=f"C{number % 9}", label=name)
+        axes.set_xlabel("prompt tokens")
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
 
-    def y(value: float) -> float:
-        return height - BOTTOM - value / limit * (height - TOP - BOTTOM)
-
-    marks = [_text(40, 16, "Acc against prompt tokens", "title")]
-    marks += [
-        f'<line class="grid" x1="40" x2="{right}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        + _text(34, y(v) + 4, f"{v:.2f}", "end")
-        for v in _steps(limit)
-    ]
-    marks += [_text(x(most * share), height - 10, f"{most * share:.0f}", "middle") for share in (0, 0.5, 1)]
-    placed = sorted(methods.items(), key=lambda item: -item[1]["acc"])
-    for place, (name, m) in zip(_apart([y(m["acc"]) for _, m in placed], height), placed, strict=True):
-        at, value = x(m["prompt_tokens_mean"]), y(m["acc"])
-        said = f"{name}: Acc {m['acc']:.3f}, {m['prompt_tokens_mean']:.0f} prompt tokens"
-        marks.append(
-            f'<g><title>{escape(said)}</title><line class="leader" x1="{at:.1f}" y1="{value:.1f}" x2="{right + 4}" '
-            f'y2="{place:.1f}"/><circle cx="{at:.1f}" cy="{value:.1f}" r="4.5"/>{_text(right + 8, place + 4, name)}</g>'
-        )
-    return _svg(WIDTH, height, "Acc against prompt tokens", marks)
+    return _drawn(draw, "Acc against prompt tokens", (5.6, max(2.6, 0.9 + 0.22 * len(points))))
 
 
-def heat_map(values: Sequence[Sequence[float]], title: str, marked: Sequence[bool] = ()) -> str:
-    """Rows are layers, the first on top; columns are documents in their order. The strongest cell is the darkest."""
-    most = max((value for row in values for value in row), default=0.0) or 1.0
-    columns = len(values[0]) if values else 0
-    width, height = 60 + CELL * columns, CELL * (len(values) + 1) + 6
-    marks = list[str]()
-    for layer, row in enumerate(values):
-        y = CELL * layer
-        marks.append(_text(44, y + 13, str(layer + 1), "end"))
-        marks += [
-            f'<rect class="heat" x="{50 + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}" '
-            f'fill-opacity="{max(value, 0) / most:.3f}"><title>layer {layer + 1}, document {column + 1}: {value:.4f}'
-            "</title></rect>"
-            for column, value in enumerate(row)
-        ]
-    foot = CELL * len(values) + 14
-    names = [f"{column + 1}{'★' if column < len(marked) and marked[column] else ''}" for column in range(columns)]
-    marks += [_text(58 + CELL * column, foot, name, "middle") for column, name in enumerate(names)]
-    return _svg(width, height, title, marks)
+def heat_map(values: Sequence[Sequence[float]], title: str, marked: Sequence[bool]) -> str:
+    """Rows are layers, the first on top; columns are documents in their order, with a star where marked."""
+    names = [f"{place}{'★' if mark else ''}" for place, mark in enumerate(marked, start=1)]
+
+    def draw(axes: Axes) -> None:
+        shown = axes.imshow(values, cmap="Blues", vmin=0, aspect="auto")
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(values)), [str(layer) for layer in range(1, len(values) + 1)])
+        axes.set_xlabel("document")
+        axes.set_ylabel("layer")
+        axes.figure.colorbar(shown, ax=axes)
+
+    return _drawn(draw, title, (1.6 + 0.3 * len(values[0]), 1.2 + 0.2 * len(values)))
 
 
-def _apart(wanted: Sequence[float], height: float) -> list[float]:
-    """Rising places near those that are wanted, at least a line apart and within the plot."""
-    line, places = 15.0, list[float]()
-    for place in wanted:
-        places.append(max(place, places[-1] + line if places else TOP))
-    for index in range(len(places) - 1, -1, -1):
-        below = places[index + 1] - line if index + 1 < len(places) else height - 8
-        places[index] = min(places[index], below)
-    return places
+def _drawn(draw: Callable[[Axes], None], title: str, inches: tuple[float, float]) -> str:
+    """The picture of one plot."""
+    # Letters stay text, names with a $ are no formulas, and equal figures give equal bytes.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "r2ag", "text.parse_math": False}):
+        figure = Figure(figsize=inches, layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(title)
+        draw(axes)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return picture(title, drawn.getvalue(), "svg+xml")
 
 
-def _rounded_up(value: float) -> float:
-    """The next tenth that leaves some room."""
-    return (int(value * 10) + 1) / 10
-
-
-def _steps(limit: float) -> list[float]:
-    step = 0.1 if limit > 0.25 else 0.05
-    return [step * number for number in range(round(limit / step) + 1)]
-
-
-def _ticks(limit: float, x: Callable[[float], float], top: float, bottom: float) -> list[str]:
-    return [
-        f'<line class="grid" x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top}" y2="{bottom}"/>'
-        + _text(x(v), bottom + 16, f"{v:.2f}", "middle")
-        for v in _steps(limit)
-    ]
-
-
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}"{f" class={kind!r}" if kind else ""}>{escape(text)}</text>'
-
-
-def _svg(width: float, height: float, label: str, marks: Sequence[str]) -> str:
-    opening = f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(label)}">'
-    return f"{opening}{''.join(marks)}</svg>"
+def picture(title: str, content: bytes, kind: str, caption: str = "") -> str:
+    """An image whose content stands in the page itself. What it shows runs no script and loads nothing."""
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img alt="{escape(title)}" src="{source}">{under}</figure>'

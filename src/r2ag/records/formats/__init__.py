@@ -1,4 +1,4 @@
-"""Data sets in the forms in which people download them, as records: one file a form.
+"""Data sets in the forms in which people download them, as records.
 
 A form is known by the fields of the first entry, or by its name. BEIR's folders, which hold a corpus and no lists of
 candidates, are in `beir`.
@@ -12,32 +12,16 @@ from itertools import chain
 from pathlib import Path
 
 from r2ag.errors import InputError
-from r2ag.records.formats import (
-    dureader,
-    flashrag,
-    hotpotqa,
-    longbench,
-    lost_in_the_middle,
-    musique,
-    own,
-    two_wiki,
-)
 from r2ag.records.formats.hub import hub_rows, is_hub_name
+from r2ag.records.formats.labelled import DUREADER, LOST_IN_THE_MIDDLE, MUSIQUE, OWN
+from r2ag.records.formats.longbench import LONGBENCH
 from r2ag.records.formats.reading import read_rows
 from r2ag.records.formats.row import Format, Row
+from r2ag.records.formats.titled import FLASHRAG, HOTPOTQA, TWO_WIKI
 from r2ag.types import Record
 
 # In the order in which they are tried: what has more fields of its own comes before what has fewer.
-FORMATS: tuple[Format, ...] = (
-    own.FORMAT,
-    lost_in_the_middle.FORMAT,
-    two_wiki.FORMAT,
-    hotpotqa.FORMAT,
-    musique.FORMAT,
-    dureader.FORMAT,
-    longbench.FORMAT,
-    flashrag.FORMAT,
-)
+FORMATS = (OWN, LOST_IN_THE_MIDDLE, TWO_WIKI, HOTPOTQA, MUSIQUE, DUREADER, LONGBENCH, FLASHRAG)
 
 
 @dataclass(frozen=True)
@@ -95,16 +79,20 @@ def detect(row: Row) -> Format:
     Raises:
         InputError: its fields are those of no known form.
     """
-    for form in FORMATS:
-        if form.fits(row):
-            return form
-    fields = ", ".join(list(row.fields)[:8]) or "none"
-    raise InputError(f"{row.where}: its fields ({fields}) are those of no known form; name one with --format.")
+    fitting = next((form for form in FORMATS if form.fits(row)), None)
+    if fitting is None:
+        fields = ", ".join(list(row.fields)[:8]) or "none"
+        raise InputError(f"{row.where}: its fields ({fields}) are those of no known form; name one with --format.")
+    return fitting
 
 
 def named(name: str) -> Format:
-    """The form of that name."""
-    for form in FORMATS:
-        if form.name == name:
-            return form
-    raise InputError(f"There is no form {name!r}; choose one of {', '.join(form.name for form in FORMATS)}.")
+    """The form of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    forms = {form.name: form for form in FORMATS}
+    if name not in forms:
+        raise InputError(f"There is no form {name!r}; choose one of {', '.join(forms)}.")
+    return forms[name]

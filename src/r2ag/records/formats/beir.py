@@ -21,10 +21,10 @@ from r2ag.records.files import opened
 from r2ag.records.formats.order import by_hash
 from r2ag.records.formats.reading import read_rows
 from r2ag.records.formats.row import Row
+from r2ag.records.mine import nearest_first
 from r2ag.types import Document, Record
 
 MAX_PASSAGES = 1_000_000
-ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,8 @@ class OpenRetrieval:
     def search(self, encoder: FeatureEncoder, k: int) -> np.ndarray:
         """Places in the corpus of the k passages nearest to each question, nearest first: shape (questions, k)."""
         vectors = encoder.encode_documents(self.corpus, progress=True)
-        texts = [question.text for question in self.questions]
-        found = [
-            np.argsort(-(encoder.encode_queries(texts[start : start + ROWS_AT_ONCE]) @ vectors.T), kind="stable")[:, :k]
-            for start in range(0, len(texts), ROWS_AT_ONCE)
-        ]
-        return np.concatenate(found)
+        orders = nearest_first(encoder, [question.text for question in self.questions], vectors)
+        return np.stack([order[:k].copy() for order in orders])  # not views, which would keep whole orders
 
     def records(self, found: np.ndarray, seed: int = 0) -> list[Record]:
         """Records of the questions that have an answer, with the passages found; not all relevant ones need be there.

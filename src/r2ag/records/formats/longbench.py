@@ -62,4 +62,4 @@ def _pairs(text: str) -> frozenset[str]:
     return frozenset(letters[i : i + 2] for i in range(len(letters) - 1)) or frozenset(letters)
 
 
-FORMAT = Format("longbench-dureader", _fits, _record)
+LONGBENCH = Format("longbench-dureader", _fits, _record)

@@ -56,6 +56,13 @@ class Row:
             raise self.wrong(name, "must be a list of objects")
         return [Row(value, f"{self.where}, {name} {number}") for number, value in enumerate(values, 1)]
 
+    def inner(self, name: str) -> Row:
+        """An object; one without fields where the field is missing or null."""
+        value = self.fields.get(name) or {}
+        if not isinstance(value, dict):
+            raise self.wrong(name, "must be an object")
+        return Row(value, f"{self.where}, {name}")
+
     def flag(self, name: str) -> bool:
         """true or false."""
         value = self.fields.get(name)
@@ -84,9 +91,14 @@ class Format:
     record: Callable[[Row, int], Record]
 
 
-def first_of(row: Row, name: str) -> Row | None:
-    """The first object of a list: what tells forms apart that call it alike."""
-    values = row.fields.get(name)
-    if isinstance(values, list) and values and isinstance(values[0], dict):
-        return Row(values[0], row.where)
-    return None
+def holding(*names: str, **lists: str) -> Callable[[Row], bool]:
+    """Whether an entry has these fields and, in the first object of each of these lists, a field of that name."""
+
+    def fits(row: Row) -> bool:
+        return row.has(*names) and all(inner in _first(row.fields.get(name)) for name, inner in lists.items())
+
+    return fits
+
+
+def _first(values: Any) -> Mapping[str, Any]:
+    return values[0] if isinstance(values, list) and values and isinstance(values[0], dict) else {}
