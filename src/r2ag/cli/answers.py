@@ -49,12 +49,8 @@ class Asking:
         return self.pipeline.ask_plain(found, self.max_new_tokens)
 
     def explain(self, found: Retrieved, answer: Answer) -> Explanation:
-        """See r2ag.answering.explain.explain."""
-        from r2ag.answering.explain import explain
-        from r2ag.method.prompting import Turn
-
-        history = [Turn("system", self.system)] if self.system else []
-        return explain(self.pipeline.reader, found.ranked, answer, self.max_new_tokens, history)
+        """See Pipeline.explain."""
+        return self.pipeline.explain(found, answer, max_new_tokens=self.max_new_tokens, system=self.system)
 
 
 class AnswerPrinter:
