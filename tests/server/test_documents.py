@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
 
 import r2ag.server.library
@@ -130,6 +133,47 @@ def test_files_indexed_by_the_command_are_listed_without_their_folders(tmp_path:
         assert server.http().delete(f"/v1/documents/{entry['id']}").status_code == 200
         assert names(server) == []
         assert (tmp_path / "notes/bridge.md").exists()
+
+
+def test_a_slow_disk_keeps_only_the_upload_waiting(store_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    added(store_server, "bridge.md")
+    writing, is_free = Event(), Event()
+    replace = Path.replace
+
+    def replace_late(path: Path, target: Path) -> Path:
+        writing.set()
+        is_free.wait(60)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_late)
+    with ThreadPoolExecutor(1) as client:
+        late = client.submit(upload, store_server, "late.md")
+        try:
+            assert writing.wait(60)
+            body = {"model": "r2ag", "prompt": QUESTION, "max_tokens": 1}
+            answer = httpx.post(f"{store_server.url}/v1/completions", json=body, timeout=10)
+            assert answer.status_code == 200
+            assert not late.done()
+        finally:
+            is_free.set()
+        assert late.result().status_code == 202
+
+
+def test_an_upload_that_fails_leaves_nothing_and_takes_nothing(
+    store_server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = added(store_server, "bridge.md")
+    library = store_server.service.library
+    assert library is not None
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fail)
+        assert upload(store_server, "bridge.md", b"# Another").status_code == 500
+    assert [(file.name, file.read_bytes()) for file in library._folder.iterdir()] == [("bridge.md", BRIDGE)]
+    assert document(store_server, before["id"]) == before
 
 
 def test_a_list_comes_in_pages(store_server: Running) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import typer
 
 from r2ag.corpus.formats import why_not_read
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
-from r2ag.io.atomic import write_whole
+from r2ag.io.atomic import whole_file
 from r2ag.server.errors import ApiError
 from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
 from r2ag.store.writer import storable
@@ -106,21 +107,25 @@ class Library:
         with self._snapshot() as snapshot:
             return not len(snapshot)
 
-    def add(self, name: str, content: bytes) -> Entry:
-        """Keeps an upload and has it indexed; one of the same name is replaced.
+    def add(self, name: str, content: BinaryIO) -> Entry:
+        """Keeps an upload and has it indexed; one of the same name is replaced. It waits for the disk.
 
         Raises:
             ApiError: the name can't be used, or files of its kind can't be read.
+            OSError: the file can't be written; nothing has changed.
         """
         check_name(name)
         path = self._folder / name
         if (reason := why_not_read(Path(name))) is not None:
             raise ApiError(400, f"The file {name!r} {reason}", "file")
-        if not content:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        if not size:
             raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
-        entry = Entry(document_id(self._source(name)), name, len(content), time.time(), "indexing")
+        entry = Entry(document_id(self._source(name)), name, size, time.time(), "indexing")
         with self._lock:
-            write_whole(path, content)
+            with whole_file(path) as new, new.open("wb") as file:
+                shutil.copyfileobj(content, file)
             self._uploads[entry.id] = entry
         self._work.submit(self._index, path, entry)
         return entry

@@ -31,10 +31,9 @@ def document_routes(service: Service) -> APIRouter:
     async def add_document(file: UploadFile) -> StoredDocument:
         """Takes a file, and indexes it while other requests go on; one of the same name is replaced."""
         library = _library(service)
-        content = await file.read(service.limits.upload_bytes + 1)
-        if len(content) > service.limits.upload_bytes:
+        if (file.size or 0) > service.limits.upload_bytes:
             raise ApiError(413, f"The file is larger than {service.limits.upload_bytes:,} bytes; split it.", "file")
-        return StoredDocument.of(library.add(file.filename or "", content))
+        return StoredDocument.of(await asyncio.to_thread(library.add, file.filename or "", file.file))
 
     @router.get("/v1/documents/{id}", responses=ERRORS)
     async def retrieve_document(id: str) -> StoredDocument:  # noqa: A002 - the address calls it so
