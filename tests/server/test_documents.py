@@ -16,10 +16,10 @@ import pytest
 
 import r2ag.server.library
 from r2ag.server.errors import ApiError
-from r2ag.server.library import Entry
+from r2ag.server.library import StoredDocument
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service
-from r2ag.store import Store, StoredFile, index_files
+from r2ag.store import Store, index_files
 from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running
 from tests.test_pipeline import new_pipeline
 
@@ -219,14 +219,14 @@ def test_a_document_that_becomes_ready_while_the_list_is_made_is_in_it(
     assert library is not None
     store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
     upload(store_server, "second.md")
-    make = r2ag.server.library._entry
+    make = r2ag.server.library._document
 
-    def make_late(file: StoredFile) -> Entry:
+    def make_late(*of_file: Any) -> StoredDocument:
         gate.set()
         eventually(lambda: not library._uploads)
-        return make(file)
+        return make(*of_file)
 
-    monkeypatch.setattr(r2ag.server.library, "_entry", make_late)
+    monkeypatch.setattr(r2ag.server.library, "_document", make_late)
     assert names(store_server) == ["first.md", "second.md"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from r2ag.errors import EngineError, InputError
 
+logger = logging.getLogger(__name__)
 _SENTENCES = {
     404: "There is no such address; /docs lists those there are.",
     405: "This address takes another method; /docs lists what there is.",
@@ -89,7 +92,7 @@ def as_api_error(error: BaseException) -> ApiError:
 
 
 def engine_error(error: EngineError) -> ApiError:
-    """What a client is told of a failure of the engine; the rest is for the log."""
+    """What a client is told when the engine fails; the rest is for the log."""
     if error.timed_out:
         return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
     return ApiError(
@@ -97,6 +100,23 @@ def engine_error(error: EngineError) -> ApiError:
         "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
         code="engine_failed",
     )
+
+
+@contextmanager
+def store_errors(event: str, done: str) -> Iterator[None]:
+    """Logs what is wrong with the store: it may name folders and machines, which clients don't learn.
+
+    Args:
+        event: what the log calls it. done: what can't be done to the documents.
+
+    Raises:
+        ApiError: with what clients may know.
+    """
+    try:
+        yield
+    except InputError as error:
+        logger.error(event, extra={"fields": {"reason": str(error)}})
+        raise ApiError(503, f"The documents can't be {done} now; the server's log says why.") from None
 
 
 def handle_errors(app: FastAPI) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -57,12 +57,12 @@ class Guard:
             raise ApiError(403, "This server speaks HTTP alone.")
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if _name(f"//{host}") not in self.hosts:
+        if _place(f"//{host}").hostname not in self.hosts:
             raise ApiError(
                 421, "This server does not go by the name in the Host header; r2ag serve --allow-host adds a name."
             )
         origin = headers.get("origin")
-        if origin is not None and _place(origin) != host.lower():
+        if origin is not None and _place(origin).netloc != host.lower():
             raise ApiError(403, "Pages from elsewhere may not use this server (the Origin header is not its own).")
         path = scope["path"]
         if int(headers.get("content-length", "0")) > self._most_bytes(scope):
@@ -118,16 +118,9 @@ def _too_large(most_bytes: int) -> str:
     return f"The request's body is larger than {most_bytes:,} bytes; send less at once."
 
 
-def _name(address: str) -> str | None:
+def _place(address: str) -> SplitResult:
+    """An address in its parts, in small letters; they are empty where it is none."""
     try:
-        return urlsplit(address).hostname
+        return urlsplit(address.lower())
     except ValueError:
-        return None
-
-
-def _place(origin: str) -> str | None:
-    """The name with its port."""
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return None
+        return urlsplit("")

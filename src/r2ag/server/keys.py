@@ -40,33 +40,32 @@ def load_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
     Raises:
         InputError: the file can't be read, or a key is too short to be one.
     """
-    given = {
-        "read": [key for key in environment.get(READ_VARIABLE, "").split(",") if key.strip()],
-        "write": [key for key in environment.get(WRITE_VARIABLE, "").split(",") if key.strip()],
-    }
-    for key in (*given["read"], *given["write"]):
-        _check(key.strip(), f"in {READ_VARIABLE} or {WRITE_VARIABLE}")
+    keys = [
+        (right, key.strip(), f"in {variable}")
+        for right, variable in (("read", READ_VARIABLE), ("write", WRITE_VARIABLE))
+        for key in environment.get(variable, "").split(",")
+        if key.strip()
+    ]
     if file is not None:
-        for right, key in _lines(file):
-            given[right].append(key)
-    return Keys(*(frozenset(_digest(key.strip()) for key in given[right]) for right in ("read", "write")))
+        keys += _of_file(file)
+    for _, key, where in keys:
+        _check(key, where)
+    return Keys(*(frozenset(_digest(key) for own, key, _ in keys if own == right) for right in ("read", "write")))
 
 
-def _lines(file: Path) -> list[tuple[str, str]]:
+def _of_file(file: Path) -> list[tuple[str, str, str]]:
+    """Each key's right, the key, and where it stands."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"The keys in {file} can't be read ({reason}); {_FORM}.") from None
-    keys: list[tuple[str, str]] = []
+    keys: list[tuple[str, str, str]] = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
         match line.split():
             case [("read" | "write") as right, key]:
-                _check(key, f"at {file}, line {number},")
-                keys.append((right, key))
-            case _:
+                keys.append((right, key, f"at {file}, line {number},"))
+            case [first, *_] if not first.startswith("#"):
                 raise InputError(f"{file}, line {number}, is no key; {_FORM}.")
     if not keys:
         raise InputError(f"{file} holds no key; {_FORM}.")

@@ -14,19 +14,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Literal
 
 import typer
+from pydantic import BaseModel
 
 from r2ag.corpus.formats import why_not_read
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
 from r2ag.io.atomic import whole_file
-from r2ag.server.errors import ApiError
-from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
+from r2ag.server.errors import ApiError, store_errors
+from r2ag.store import AnySnapshot, AnyStore, Store, index_files, remove_files
 from r2ag.store.writer import storable
 
 UPLOADS = "uploads"
@@ -35,19 +35,16 @@ _NOT_IN_NAMES = frozenset('/\\<>:"|?*')
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A document as clients see it: the path of its file stays here.
-
-    bytes: its size. modified: seconds since 1970. reason: why it could not be read, where it could not.
-    """
+class StoredDocument(BaseModel):
+    """A document of the store; it is searched once it is "ready". `reason` says why it "failed"."""
 
     id: str
+    object: Literal["document"] = "document"
     name: str
     bytes: int
-    modified: float
-    status: Literal["indexing", "ready", "failed"] = "ready"
-    reason: str = ""
+    modified: int  # seconds since 1970
+    status: Literal["indexing", "ready", "failed"]
+    reason: str
 
 
 class Library:
@@ -71,7 +68,7 @@ class Library:
             raise InputError(f"The folder {folder} for uploads can't be made ({error.strerror}).") from None
         self._is_own = isinstance(store, Store) and self._folder == _absolute(uploads_folder(store))
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
-        self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
+        self._uploads: dict[str, StoredDocument] = {}  # those that are being indexed or have failed
         self._lock = Lock()  # a file in the folder and what is noted of it change together
 
     def start(self) -> None:
@@ -82,14 +79,15 @@ class Library:
         """Finishes the document that is being indexed; the others are indexed at the next start."""
         self._work.shutdown(cancel_futures=True)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[StoredDocument]:
         """All documents, by id."""
         uploads = dict(self._uploads)  # before the store, so that one which goes over to it meanwhile is in either
         with self._snapshot() as snapshot:
-            stored = {entry.id: entry for entry in map(_entry, snapshot.files().values())}
-        return [entry for _, entry in sorted((stored | uploads).items())]
+            files = snapshot.files().values()
+            stored = [_document(file.source, file.size, file.modified) for file in files]
+        return [entry for _, entry in sorted(({entry.id: entry for entry in stored} | uploads).items())]
 
-    def entry(self, id_: str) -> Entry:
+    def entry(self, id_: str) -> StoredDocument:
         """One document.
 
         Raises:
@@ -107,7 +105,7 @@ class Library:
         with self._snapshot() as snapshot:
             return not len(snapshot)
 
-    def add(self, name: str, content: BinaryIO) -> Entry:
+    def add(self, name: str, content: BinaryIO) -> StoredDocument:
         """Keeps an upload and has it indexed; one of the same name is replaced. It waits for the disk.
 
         Raises:
@@ -122,7 +120,7 @@ class Library:
         content.seek(0)
         if not size:
             raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
-        entry = Entry(document_id(self._source(name)), name, size, time.time(), "indexing")
+        entry = _document(self._source(name), size, time.time(), "indexing")
         with self._lock:
             with whole_file(path) as new, new.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -133,19 +131,16 @@ class Library:
     def delete(self, id_: str) -> Future[None]:
         """Forgets a document, once what is being indexed is done; of those uploaded the file goes, too.
 
-        The future raises ApiError where the store can't be changed; all is as it was then.
+        The future raises ApiError where the store can't be changed; nothing has changed then.
 
         Raises:
             ApiError: there is none of this id.
         """
-        entry = self.entry(id_)
-        with self._lock:
-            pending = self._uploads.pop(id_, None)
-        return self._work.submit(self._forget, entry, pending)
+        return self._work.submit(self._forget, self.entry(id_))
 
     @contextmanager
     def _snapshot(self) -> Iterator[AnySnapshot]:
-        with _for_the_log_alone("read"), self._store.snapshot() as snapshot:
+        with store_errors("The store could not be read.", "read"), self._store.snapshot() as snapshot:
             yield snapshot
 
     def _agree(self) -> None:
@@ -177,9 +172,9 @@ class Library:
         if self._is_own and moved:
             remove_files(self._store, moved)
 
-    def _index(self, path: Path, entry: Entry) -> None:
+    def _index(self, path: Path, entry: StoredDocument) -> None:
         if self._uploads.get(entry.id) is not entry:
-            return  # it was deleted or replaced meanwhile
+            return  # it was replaced meanwhile
         try:
             report = index_files(self._store, [path], self._encoder)
         except Exception:  # such as another process that writes the store, which is not the file's fault
@@ -189,55 +184,35 @@ class Library:
         else:
             self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "", is_kept=False)
 
-    def _settle(self, entry: Entry, reason: str, is_kept: bool) -> None:
-        """Notes what became of an upload, unless it was deleted or replaced meanwhile."""
+    def _settle(self, entry: StoredDocument, reason: str, is_kept: bool) -> None:
+        """Notes what became of an upload, unless it was replaced meanwhile."""
         with self._lock:
             if self._uploads.get(entry.id) is not entry:
                 return
             if not reason:
                 del self._uploads[entry.id]
                 return
-            self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
+            self._uploads[entry.id] = entry.model_copy(update={"status": "failed", "reason": reason})
             if not is_kept:
                 (self._folder / entry.name).unlink(missing_ok=True)
 
-    def _forget(self, entry: Entry, pending: Entry | None) -> None:
-        try:
-            with self._snapshot() as snapshot:
-                stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
-            if stored:
-                with _for_the_log_alone("changed"):
-                    remove_files(self._store, stored)
-        except ApiError:
-            self._take_back(pending)
-            raise
+    def _forget(self, entry: StoredDocument) -> None:
+        with self._snapshot() as snapshot:
+            stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
+        if stored:
+            with store_errors("The store could not be changed.", "changed"):
+                remove_files(self._store, stored)
         with self._lock:
-            is_replaced = entry.id in self._uploads
-            if document_id(self._source(entry.name)) == entry.id and not is_replaced:
+            upload = self._uploads.get(entry.id)
+            if upload is not None and upload.status == "indexing":
+                return  # it came after the deletion, for those before it have been indexed
+            self._uploads.pop(entry.id, None)
+            if document_id(self._source(entry.name)) == entry.id:
                 (self._folder / entry.name).unlink(missing_ok=True)
-
-    def _take_back(self, pending: Entry | None) -> None:
-        """An upload that was to be deleted and could not be is what it was, unless it was replaced meanwhile."""
-        with self._lock:
-            if pending is None or pending.id in self._uploads:
-                return
-            self._uploads[pending.id] = pending
-        if pending.status == "indexing":
-            self._work.submit(self._index, self._folder / pending.name, pending)
 
     def _source(self, name: str) -> str:
         """What the store knows an upload by."""
         return storable(str(self._folder / name))
-
-
-@contextmanager
-def _for_the_log_alone(done: str) -> Iterator[None]:
-    """What is wrong with the store is told to the log, for it names folders of this machine."""
-    try:
-        yield
-    except InputError as error:
-        logger.error(f"The store could not be {done}.", extra={"fields": {"reason": str(error)}})
-        raise ApiError(503, f"The documents can't be {done} now; the server's log says why.") from None
 
 
 def _absolute(folder: Path) -> Path:
@@ -271,5 +246,10 @@ def check_name(name: str) -> None:
         raise ApiError(400, f"A document's name takes 1 to {MAX_NAME_BYTES} bytes; {shown} does not.", "file")
 
 
-def _entry(file: StoredFile) -> Entry:
-    return Entry(document_id(file.source), Path(file.source).name, file.size, file.modified)
+def _document(
+    source: str, size: int, modified: float, status: Literal["indexing", "ready"] = "ready"
+) -> StoredDocument:
+    """Clients see the name of a file and not its path."""
+    return StoredDocument(
+        id=document_id(source), name=Path(source).name, bytes=size, modified=int(modified), status=status, reason=""
+    )

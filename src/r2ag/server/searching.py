@@ -1,23 +1,26 @@
-"""Finding documents beside the models' thread, so that a slow disk or another machine holds up nobody's answer."""
+"""Finders and encoders for other threads than the models' own: a slow disk or another machine holds up no answer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from r2ag.encoder.encoder import FeatureEncoder, TextEncoder
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, StoreFinder
 from r2ag.retrieval.rerank import RerankedFinder, relevance_scores
-from r2ag.server.encoder import QueuedEncoder, slices
 from r2ag.server.errors import ApiError
 from r2ag.server.model_thread import ModelThread
 from r2ag.types import Document
+
+Item = TypeVar("Item")
+TEXTS_AT_ONCE = 8  # this bounds how long an answer's next token waits
 
 
 class Searching:
@@ -51,6 +54,36 @@ class Searching:
         started = time.perf_counter()
         found = self._finder.find(question, k, where)
         return found, (time.perf_counter() - started) * 1000
+
+
+class QueuedEncoder:
+    """A TextEncoder for which the models' thread encodes, a few texts at a time."""
+
+    def __init__(self, encoder: FeatureEncoder, thread: ModelThread) -> None:
+        self.name = encoder.name
+        self.dimension = encoder.dimension
+        self.max_tokens = encoder.max_tokens
+        self.count_tokens: Callable[[str], int] = encoder.token_counter()
+        self._encoder = encoder
+        self._thread = thread
+
+    def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
+        """Vectors of questions: float32, shape (len(queries), dimension)."""
+        return self._in_slices(self._encoder.encode_queries, queries)
+
+    def encode_documents(self, documents: Sequence[Document]) -> np.ndarray:
+        """Vectors of documents: float32, shape (len(documents), dimension)."""
+        return self._in_slices(self._encoder.encode_documents, documents)
+
+    def _in_slices(self, encode: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]) -> np.ndarray:
+        parts = [self._thread.run(partial(encode, part)).result() for part in slices(items)]
+        return np.concatenate([np.zeros((0, self.dimension), dtype=np.float32), *parts])
+
+
+def slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """TEXTS_AT_ONCE at a time."""
+    for start in range(0, len(items), TEXTS_AT_ONCE):
+        yield items[start : start + TEXTS_AT_ONCE]
 
 
 def queued(encoder: TextEncoder, thread: ModelThread) -> TextEncoder:

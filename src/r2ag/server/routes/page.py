@@ -1,13 +1,15 @@
-"""The page at /, and the files that it is made of."""
+"""The page at /, and the files that it is made of: they hold nothing that is anybody's, and need no key."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
 from r2ag.server.errors import ApiError
 
+router = APIRouter(include_in_schema=False)
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _INDEX = "index.html"
 # Scripts, styles and requests from here and nothing from elsewhere; no text ever becomes markup (Trusted Types).
@@ -21,29 +23,27 @@ _HEADERS = {
 }
 
 
-def page_routes() -> APIRouter:
-    """The addresses; they hold nothing that is anybody's, and need no key."""
-    router = APIRouter(include_in_schema=False)
-    responses = {name: _response(name, content) for name, content in _contents().items()}
-
-    @router.get("/")
-    async def page() -> Response:
-        return responses[_INDEX]
-
-    @router.get("/page/{name}")
-    async def part(name: str) -> Response:
-        if name not in responses:
-            raise ApiError(404, "The page has no such file.")
-        return responses[name]
-
-    return router
+@router.get("/")
+async def page() -> Response:
+    """The page itself."""
+    return _responses()[_INDEX]
 
 
-def _contents() -> dict[str, bytes]:
+@router.get("/page/{name}")
+async def part(name: str) -> Response:
+    """One of the files that it loads."""
+    if name not in _responses():
+        raise ApiError(404, "The page has no such file.")
+    return _responses()[name]
+
+
+@cache
+def _responses() -> dict[str, Response]:
+    """All files, which are read once."""
     folder = files("r2ag.server") / "page"
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return {file.name: _response(file.name, file.read_bytes()) for file in folder.iterdir() if file.is_file()}
 
 
 def _response(name: str, content: bytes) -> Response:
-    suffix = name[name.rindex(".") :]
-    return Response(content, media_type=f"{_TYPES[suffix]}; charset=utf-8", headers=_HEADERS)
+    media_type = _TYPES[name[name.rindex(".") :]]
+    return Response(content, media_type=f"{media_type}; charset=utf-8", headers=_HEADERS)
