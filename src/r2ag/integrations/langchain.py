@@ -26,17 +26,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
 from r2ag.answering import streaming
-from r2ag.integrations.shared import (
-    Chat,
-    asking,
-    check_text_only,
-    document_of,
-    metadata_of,
-    refuse_options,
-    rerank,
-    score,
-    text_of,
-)
+from r2ag.integrations import shared
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document, ScoredDocument
@@ -64,8 +54,10 @@ class R2AGRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[LangChainDocument]:
         return [
-            LangChainDocument(scored.document.text, metadata=metadata_of(scored.document) | relevance_fields(scored))
-            for scored in score(self.pipeline, query, k=self.k)
+            LangChainDocument(
+                scored.document.text, metadata=shared.metadata_of(scored.document) | relevance_fields(scored)
+            )
+            for scored in shared.score(self.pipeline, query, k=self.k)
         ]
 
 
@@ -93,7 +85,7 @@ class R2AGCompressor(BaseDocumentCompressor):
         self, documents: Sequence[LangChainDocument], query: str, callbacks: Callbacks | None = None
     ) -> list[LangChainDocument]:
         """The documents that are kept, the most relevant first; copies, with more metadata."""
-        kept = rerank(self.pipeline, query, _documents(documents), self.threshold, self.top_n)
+        kept = shared.rerank(self.pipeline, query, _documents(documents), self.threshold, self.top_n)
         return [_with_relevance(documents[scored.rank - 1], scored) for scored in kept]
 
 
@@ -175,21 +167,21 @@ class R2AGChatModel(BaseChatModel):
         documents: Sequence[LangChainDocument] | None = None,
         **unknown: Any,
     ) -> streaming.Ask:
-        refuse_options([*unknown, *(["stop"] if stop else [])])
-        chat = Chat.of((_ROLES.get(message.type, message.type), _text(message)) for message in messages)
+        shared.refuse_options([*unknown, *(["stop"] if stop else [])])
+        chat = shared.Chat.of((_ROLES.get(message.type, message.type), _text(message)) for message in messages)
         own = None if documents is None else _documents(documents)
-        return asking(self.pipeline, chat, own, self.k, self.max_new_tokens)
+        return shared.asking(self.pipeline, chat, own, self.k, self.max_new_tokens)
 
 
 def _text(message: BaseMessage) -> str:
     blocks = message.content if isinstance(message.content, list) else []
     is_text = all(isinstance(block, str) or block.get("type") == "text" for block in blocks)
-    check_text_only(is_text or message.type != "human")
+    shared.check_text_only(is_text or message.type != "human")
     return str(message.text)
 
 
 def _documents(documents: Sequence[LangChainDocument]) -> tuple[Document, ...]:
-    return tuple(document_of(document.page_content, document.metadata) for document in documents)
+    return tuple(shared.document_of(document.page_content, document.metadata) for document in documents)
 
 
 def _with_relevance(original: LangChainDocument, scored: ScoredDocument) -> LangChainDocument:
@@ -197,7 +189,7 @@ def _with_relevance(original: LangChainDocument, scored: ScoredDocument) -> Lang
 
 
 def _result(answer: Answer) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=AIMessage(text_of(answer), **_about(answer)))])
+    return ChatResult(generations=[ChatGeneration(message=AIMessage(shared.text_of(answer), **_about(answer)))])
 
 
 def _chunk(item: str | Answer) -> ChatGenerationChunk:

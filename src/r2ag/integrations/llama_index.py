@@ -40,16 +40,7 @@ from pydantic import Field
 
 from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.integrations.shared import (
-    Chat,
-    asking,
-    check_text_only,
-    document_of,
-    metadata_of,
-    refuse_options,
-    rerank,
-    text_of,
-)
+from r2ag.integrations import shared
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document, ScoredDocument
@@ -83,7 +74,7 @@ class R2AGPostprocessor(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         if query_bundle is None:
             raise InputError("Nodes are relevant to a query; pass one as query_str or query_bundle.")
-        kept = rerank(self.pipeline, query_bundle.query_str, _documents(nodes), self.cutoff, self.top_n)
+        kept = shared.rerank(self.pipeline, query_bundle.query_str, _documents(nodes), self.cutoff, self.top_n)
         return [_with_relevance(nodes[scored.rank - 1].node, scored) for scored in kept]
 
 
@@ -161,9 +152,9 @@ class R2AGLLM(LLM):
         return await astream_chat_to_completion_decorator(self.astream_chat)(prompt, **kwargs)
 
     def _ask(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> streaming.Ask:
-        refuse_options(options)
-        chat = Chat.of((message.role.value, _text(message)) for message in messages)
-        return asking(self.pipeline, chat, None, self.k, self.max_new_tokens)
+        shared.refuse_options(options)
+        chat = shared.Chat.of((message.role.value, _text(message)) for message in messages)
+        return shared.asking(self.pipeline, chat, None, self.k, self.max_new_tokens)
 
 
 class R2AGQueryEngine(BaseQueryEngine):
@@ -207,17 +198,17 @@ class R2AGQueryEngine(BaseQueryEngine):
 
     def _ask(self, query: QueryBundle, nodes: Sequence[NodeWithScore] | None) -> streaming.Ask:
         documents = None if nodes is None else _documents(nodes)
-        return asking(self._pipeline, Chat(query.query_str), documents, self._k, self._max_new_tokens)
+        return shared.asking(self._pipeline, shared.Chat(query.query_str), documents, self._k, self._max_new_tokens)
 
 
 def _text(message: ChatMessage) -> str:
     is_text = all(isinstance(block, TextBlock) for block in message.blocks)
-    check_text_only(is_text or message.role != MessageRole.USER)
+    shared.check_text_only(is_text or message.role != MessageRole.USER)
     return message.content or ""
 
 
 def _documents(nodes: Sequence[NodeWithScore]) -> tuple[Document, ...]:
-    return tuple(document_of(node.node.get_content(), node.node.metadata) for node in nodes)
+    return tuple(shared.document_of(node.node.get_content(), node.node.metadata) for node in nodes)
 
 
 def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
@@ -232,7 +223,7 @@ def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
 
 
 def _response(answer: Answer) -> ChatResponse:
-    message = ChatMessage(text_of(answer), role=MessageRole.ASSISTANT)
+    message = ChatMessage(shared.text_of(answer), role=MessageRole.ASSISTANT)
     return ChatResponse(message=message, delta="", raw=answer_fields(answer))
 
 
@@ -264,6 +255,6 @@ def _query_response(answer: Answer, found: Sequence[NodeWithScore] | None) -> Re
     sources = []
     for scored in answer.documents:
         document = scored.document
-        own = TextNode(text=document.text, metadata=metadata_of(document))
+        own = TextNode(text=document.text, metadata=shared.metadata_of(document))
         sources.append(_with_relevance(own if found is None else found[scored.rank - 1].node, scored))
-    return Response(text_of(answer), source_nodes=sources, metadata=answer_fields(answer))
+    return Response(shared.text_of(answer), source_nodes=sources, metadata=answer_fields(answer))

@@ -23,7 +23,7 @@ from r2ag.method.prompting import Prompt, PromptTemplate, Turn, check_question
 from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
 from r2ag.retrieval import Found
-from r2ag.server.errors import ApiError, engine_error, store_errors
+from r2ag.server.errors import ApiError, store_errors
 from r2ag.server.limits import Slots
 from r2ag.server.log import log_with_request
 from r2ag.server.metrics import Metrics
@@ -73,12 +73,11 @@ class ServedAnswer:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What the LLM is to read; nothing where it is not asked."""
+    """What the LLM is to read: a prompt and its embeddings, or nothing where it is not asked."""
 
     selection: Selection
     template: PromptTemplate
-    prompt: Prompt | None = None
-    mixed: MixedEmbeddings | None = None
+    reads: tuple[Prompt, MixedEmbeddings] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,21 @@ class Answering:
         question, spent = await self._stand_alone(asked)
         searched = await self._search(question, asked)
         prepared = await asyncio.wrap_future(self.thread.run(lambda: self._prepare(question, asked, searched)))
-        if prepared.prompt is None or prepared.mixed is None:
+        if prepared.reads is None:
+            reading, is_whole = None, True
             on_text(NOTHING_FOUND)
-            answer = _with_usage(self.pipeline.finish(prepared.selection, None), spent)
-            return self._noted(ServedAnswer(answer, NOTHING_FOUND, True))
+        else:
+            prompt, mixed = prepared.reads
+            generation = await self._write(mixed, self._row(asked, prepared.template, started, on_text))
+            reading, is_whole = Reading(generation, prompt), generation.is_whole
+        answer = self.pipeline.finish(prepared.selection, reading)
+        answer = replace(answer, usage={kind: count + spent[kind] for kind, count in answer.usage.items()})
+        return self._noted(ServedAnswer(answer, NOTHING_FOUND if reading is None else answer.text, is_whole))
+
+    def _row(
+        self, asked: AnswerRequest, template: PromptTemplate, started: float, on_text: Callable[[str], None]
+    ) -> Writing:
+        """How to write the answer; its pieces go to `on_text` on this event loop."""
         loop = asyncio.get_running_loop()
         is_first = True
 
@@ -164,16 +174,8 @@ class Answering:
             loop.call_soon_threadsafe(hand_on, piece)
 
         engine = self.pipeline.reader.engine
-        stop = prepared.template.stop
-        row = Writing(
-            replace(asked.sampling, stop=(*asked.sampling.stop, *([stop] if stop else []))),
-            engine.tokenizer,
-            engine.stop_tokens,
-            post,
-        )
-        generation = await self._write(prepared.mixed, row)
-        answer = _with_usage(self.pipeline.finish(prepared.selection, Reading(generation, prepared.prompt)), spent)
-        return self._noted(ServedAnswer(answer, answer.text, generation.is_whole))
+        stop = (*asked.sampling.stop, *([template.stop] if template.stop else []))
+        return Writing(replace(asked.sampling, stop=stop), engine.tokenizer, engine.stop_tokens, post)
 
     async def _stand_alone(self, asked: AnswerRequest) -> tuple[str, Counter[str]]:
         """The question as `follow_ups.stand_alone` makes it, written beside other answers; and the tokens it took."""
@@ -200,7 +202,7 @@ class Answering:
             return await asyncio.wrap_future(self.writer.write(mixed, row))
         except EngineError as error:  # it names machines, which clients don't learn
             logger.error("The engine failed.", extra={"fields": {"reason": str(error)}})
-            raise engine_error(error) from None
+            raise
 
     async def _search(self, question: str, asked: AnswerRequest) -> _Searched | None:
         """What the finder finds; None where there is none to ask."""
@@ -226,7 +228,7 @@ class Answering:
             template=template,
             history=[Turn("system", asked.system)] if asked.system else [],
         )
-        return _Prepared(selection, template, prompt, mixed)
+        return _Prepared(selection, template, (prompt, mixed))
 
     def _retrieved(self, question: str, asked: AnswerRequest, searched: _Searched | None) -> Retrieved:
         if asked.documents is not None:
@@ -238,9 +240,9 @@ class Answering:
 
     def _attend(self, asked: AnswerRequest, searched: _Searched | None) -> AttentionResponse:
         prepared = self._prepare(asked.question, asked, searched)
-        if prepared.prompt is None or prepared.mixed is None:
+        if prepared.reads is None:
             return AttentionResponse(ranks=[], anchors=[], documents=[])
-        attention = last_token_attention(self.pipeline.reader.model.llm, prepared.prompt, prepared.mixed)
+        attention = last_token_attention(self.pipeline.reader.model.llm, *prepared.reads)
         ranks = [index + 1 for index in prepared.selection.keep]
         return AttentionResponse.model_validate({"ranks": ranks, **asdict(attention)})
 
@@ -254,7 +256,3 @@ class Answering:
         if self.log_text:
             log_with_request(question=answer.question, answer=answered.text)
         return answered
-
-
-def _with_usage(answer: Answer, further: Counter[str]) -> Answer:
-    return replace(answer, usage={kind: count + further[kind] for kind, count in answer.usage.items()})

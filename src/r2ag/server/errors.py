@@ -76,6 +76,12 @@ def as_api_error(error: BaseException) -> ApiError:
     match error:
         case ApiError():
             return error
+        case EngineError(timed_out=True):
+            sentence = "The engine that writes the answers takes too long; ask again later."
+            return ApiError(504, sentence, code="timeout")
+        case EngineError():  # it names machines, which clients don't learn
+            sentence = "The engine that writes the answers failed; ask again in a moment. The server's log says why."
+            return ApiError(502, sentence, code="engine_failed")
         case InputError():
             return ApiError(400, str(error))
         case TimeoutError():
@@ -89,17 +95,6 @@ def as_api_error(error: BaseException) -> ApiError:
                 error.status_code, _SENTENCES.get(error.status_code, str(error.detail)), headers=error.headers
             )
     return ApiError(500, "The server failed at this request; its log says why.")
-
-
-def engine_error(error: EngineError) -> ApiError:
-    """What a client is told when the engine fails; the rest is for the log."""
-    if error.timed_out:
-        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
-    return ApiError(
-        502,
-        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
-        code="engine_failed",
-    )
 
 
 @contextmanager

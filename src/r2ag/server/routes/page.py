@@ -39,11 +39,7 @@ async def part(name: str) -> Response:
 
 @cache
 def _responses() -> dict[str, Response]:
-    """All files, which are read once."""
-    folder = files("r2ag.server") / "page"
-    return {file.name: _response(file.name, file.read_bytes()) for file in folder.iterdir() if file.is_file()}
-
-
-def _response(name: str, content: bytes) -> Response:
-    media_type = _TYPES[name[name.rindex(".") :]]
-    return Response(content, media_type=f"{media_type}; charset=utf-8", headers=_HEADERS)
+    """All files by name; they are read once."""
+    contents = {file.name: file.read_bytes() for file in (files("r2ag.server") / "page").iterdir() if file.is_file()}
+    types = {name: f"{_TYPES[name[name.rindex('.') :]]}; charset=utf-8" for name in contents}
+    return {name: Response(contents[name], media_type=types[name], headers=_HEADERS) for name in contents}
