@@ -27,7 +27,7 @@ from r2ag.types import Answer, Document
 
 @dataclass(frozen=True)
 class R2AGModels:
-    """Names of the models, which components that are given the same object share; loaded when they are first needed.
+    """Names of the models. Components with the same object share the models, which are loaded at first use.
 
     Attributes:
         adapter: as Pipeline.from_pretrained takes it; None is the shipped one.
@@ -50,7 +50,7 @@ class R2AGModels:
 
 
 class _WithModels:
-    """What both components do with their models: load them early, and save their names."""
+    """Loads and saves the models of a component."""
 
     models: R2AGModels
 
@@ -60,7 +60,7 @@ class _WithModels:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """A component that was saved. The dictionary stays as it is, for Haystack reads it more than once."""
+        """Loads a saved component. Haystack reads `data` more than once, so it must not change."""
         parameters = data.get("init_parameters", {})
         objects: dict[str, Any] = {"models": R2AGModels(**parameters.get("models") or {})}
         if (callback := parameters.get("streaming_callback")) is not None:

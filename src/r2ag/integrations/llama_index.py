@@ -103,7 +103,7 @@ class R2AGLLM(LLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What LlamaIndex wants to know of an LLM."""
+        """The LLM's sizes and name."""
         return LLMMetadata(
             context_window=self.pipeline.reader.context_window,
             num_output=self.max_new_tokens,
@@ -212,7 +212,7 @@ def _documents(nodes: Sequence[NodeWithScore]) -> tuple[Document, ...]:
 
 
 def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
-    """A copy, since an index holds the node itself; figures of one query are nothing for its embeddings or prompts."""
+    """A copy with relevance, which embeddings and prompts leave out; an index may hold the node itself."""
     relevance = relevance_fields(scored)
     changes = {
         "metadata": node.metadata | relevance,
@@ -244,7 +244,7 @@ async def _responses_async(ask: streaming.Ask) -> ChatResponseAsyncGen:
 
 
 def _next_response(item: str | Answer, before: ChatResponse | None) -> ChatResponse:
-    """Of a stream: what is written so far, and its last piece."""
+    """The next response of a stream: the text so far, and its last piece."""
     if isinstance(item, Answer):
         return _response(item)
     written = "" if before is None else before.message.content or ""

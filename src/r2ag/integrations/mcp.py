@@ -31,7 +31,7 @@ _Count = Annotated[int, Field(description="How many passages to take.", ge=1)]
 
 
 def new_server(pipeline: Pipeline) -> MCPServer:
-    """A server over the pipeline's documents or store; what its tools can't use, they refuse with a plain sentence."""
+    """Builds a server over the pipeline's documents or store. Its tools refuse unusable input with a plain sentence."""
     server = MCPServer("r2ag", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
 
     @server.tool(title="Search the documents", annotations=_READ_ONLY)

@@ -1,4 +1,4 @@
-"""What the frameworks share: documents to and from R²AG's, how relevant they are, and a chat as a question."""
+"""What the frameworks share: converting documents, scoring and reranking them, and answering a chat."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from r2ag.pipeline import Pipeline
 from r2ag.retrieval import Found
 from r2ag.types import NOTHING_FOUND, Answer, Document, ScoredDocument
 
-# What the frameworks' own readers of files and pages call it.
+# Names that the frameworks' readers of files and pages use.
 _SOURCES = ("source", "file_path", "url")
 
 
 def document_of(text: str | None, metadata: Mapping[str, Any]) -> Document:
-    """A framework's document as ours; of its metadata, what has our names."""
+    """Converts a framework's document; metadata that has our names is kept."""
     known = {name: value for name, value in metadata.items() if isinstance(value, str)}
     source = next((known[name] for name in _SOURCES if known.get(name)), "")
     title, section, place = (known.get(name, "") for name in ("title", "section", "place"))
@@ -28,14 +28,14 @@ def document_of(text: str | None, metadata: Mapping[str, Any]) -> Document:
 
 
 def metadata_of(document: Document) -> dict[str, Any]:
-    """What a framework's document tells of ours besides its text."""
+    """Metadata for a framework's document."""
     return {name: getattr(document, name) for name in ("source", "title", "section", "place")}
 
 
 def score(
     pipeline: Pipeline, question: str, documents: Sequence[Document] | None = None, k: int | None = None
 ) -> tuple[ScoredDocument, ...]:
-    """How relevant documents are, in the order given; None asks the pipeline's own, in its finder's order.
+    """Scores documents in the order given; None takes the pipeline's own, in its finder's order.
 
     Raises:
         InputError: the question or k can't be used, or the adapter takes fewer documents.
@@ -49,7 +49,7 @@ def score(
 def rerank(
     pipeline: Pipeline, question: str, documents: Sequence[Document], threshold: float | None, most: int | None
 ) -> list[ScoredDocument]:
-    """A retriever's documents by falling probability of relevance; raises what `score` raises.
+    """Sorts a retriever's documents by probability of relevance, best first; raises what `score` raises.
 
     Args:
         threshold: the least probability that is kept; None keeps all.
@@ -61,7 +61,7 @@ def rerank(
 
 
 def by_relevance(scored: Iterable[ScoredDocument]) -> list[ScoredDocument]:
-    """By falling probability of relevance."""
+    """Sorts by probability of relevance, best first."""
     return sorted(scored, key=lambda document: -document.relevance_probability)
 
 
@@ -75,7 +75,7 @@ class Chat:
 
     @classmethod
     def of(cls, messages: Iterable[tuple[str, str]]) -> Chat:
-        """Of messages as (role, text), where the last one of role "user" is the question.
+        """Reads messages as (role, text); the last one of role "user" is the question.
 
         Raises:
             InputError: there is none.
@@ -91,13 +91,13 @@ class Chat:
 def asking(
     pipeline: Pipeline, chat: Chat, documents: Sequence[Document] | None, k: int | None, max_new_tokens: int
 ) -> Ask:
-    """What answers when it is called, and hands on pieces of what `text_of` gives; the options are Pipeline.ask's.
+    """Returns a function that answers, and hands pieces of `text_of` to its argument; the options are Pipeline.ask's.
 
-    It raises InputError where the question, the documents or k can't be used.
+    The function raises InputError if the question, the documents or k can't be used.
 
     Args:
-        documents: to answer from, in their retriever's order; None asks the pipeline's own. Where a retriever found
-            none, the answer abstains.
+        documents: to answer from, in their retriever's order; None asks the pipeline's own. Without any, the answer
+            abstains.
     """
 
     def ask(on_text: Callable[[str], None]) -> Answer:
@@ -111,7 +111,7 @@ def asking(
 
 
 def text_of(answer: Answer) -> str:
-    """What people read."""
+    """The answer's text, or the sentence that says that nothing was found."""
     return NOTHING_FOUND if answer.abstained else answer.text
 
 

@@ -1,4 +1,4 @@
-"""From a question to its answer: the library's own steps, with the models' thread doing the work of each."""
+"""Answers questions: the pipeline's own steps, each of them run on the model thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Searched = tuple[Found, float]
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """A question as a client asks it; `documents` are its own, None asks the server's.
+    """A client's question. `documents` are those that came with it; None asks the server's.
 
     is_plain: plain RAG answers. The LLM is told nothing of the documents; they are assessed all the same, since the
     response says what is known of them.
@@ -59,7 +59,7 @@ class AnswerRequest:
 
 @dataclass(frozen=True)
 class ServedAnswer:
-    """An answer as a client gets it; `text` is the sentence that says so where it abstains."""
+    """An answer as a client gets it; if it abstains, `text` says that nothing was found."""
 
     answer: Answer
     text: str
@@ -73,7 +73,7 @@ class ServedAnswer:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What the LLM is to read: a prompt and its embeddings, or nothing where it is not asked."""
+    """What the LLM is to read: a prompt and its embeddings, or nothing if it is not asked."""
 
     selection: Selection
     template: PromptTemplate
@@ -86,7 +86,7 @@ class Answering:
 
     Attributes:
         writer: writes the answers.
-        searching: finds the documents; None where they are held in memory. All else is the thread's.
+        searching: finds the documents; None if they are held in memory.
         log_text: log questions and answers, too.
     """
 
@@ -99,21 +99,21 @@ class Answering:
     log_text: bool
 
     async def answer(self, asked: AnswerRequest, on_text: Callable[[str], None] = lambda piece: None) -> ServedAnswer:
-        """The answer. Cancelling gives it up and frees its place.
+        """Answers a question. Cancelling stops the answer and frees its slot.
 
         Args:
             on_text: called with each piece as it is written, on the event loop.
 
         Raises:
             InputError: the question or its options can't be used.
-            ApiError: there is no place, no document, or the documents can't be searched.
+            ApiError: there is no slot, no document, or the documents can't be searched.
             TimeoutError: the deadline has passed.
         """
         async with self.slots.one():
             return await self._answer(asked, on_text)
 
     async def stream(self, asked: AnswerRequest) -> AsyncGenerator[str | ServedAnswer]:
-        """Pieces of text as they are written, then the whole; raises what `answer` raises. Closing gives it up."""
+        """Yields text as it is written, then the answer; raises what `answer` raises. Closing cancels it."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         task = asyncio.create_task(self.answer(asked, pieces.put_nowait))
         task.add_done_callback(lambda _: pieces.put_nowait(None))
@@ -125,9 +125,9 @@ class Answering:
             task.cancel()
 
     async def attend(self, asked: AnswerRequest) -> AttentionResponse:
-        """Where the LLM looks as it begins its answer; it costs reading the prompt, and raises what `answer` raises.
+        """Reads the prompt and says where the LLM looks as it begins its answer; raises what `answer` raises.
 
-        With an engine elsewhere that can't be known, and is refused.
+        An engine in another process does not expose this; the request is refused then.
         """
         if not self.pipeline.reader.engine.has_llm:
             sentence = "Where an answer looked can't be known here: vLLM, which writes the answers, does not expose it."
@@ -159,7 +159,7 @@ class Answering:
     def _row(
         self, asked: AnswerRequest, template: PromptTemplate, started: float, on_text: Callable[[str], None]
     ) -> Writing:
-        """How to write the answer; its pieces go to `on_text` on this event loop."""
+        """An answer to be written, whose pieces are handed to `on_text` on this event loop."""
         loop = asyncio.get_running_loop()
         is_first = True
 
@@ -178,7 +178,7 @@ class Answering:
         return Writing(replace(asked.sampling, stop=stop), engine.tokenizer, engine.stop_tokens, post)
 
     async def _stand_alone(self, asked: AnswerRequest) -> tuple[str, Counter[str]]:
-        """The question as `follow_ups.stand_alone` makes it, written beside other answers; and the tokens it took."""
+        """Does what `follow_ups.stand_alone` does, in the same batch as answers; also returns the tokens it took."""
         follow_up = FollowUp.of(asked.question, asked.history)
         if follow_up is None:
             return asked.question, Counter()
@@ -205,7 +205,7 @@ class Answering:
             raise
 
     async def _search(self, question: str, asked: AnswerRequest) -> _Searched | None:
-        """What the finder finds; None where there is none to ask."""
+        """What the finder finds; None if there is no finder to ask."""
         if self.searching is None or asked.documents is not None:
             return None
         with store_errors(_UNSEARCHED, "searched"):

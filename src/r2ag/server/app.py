@@ -1,4 +1,4 @@
-"""The application: the addresses, and what stands around them."""
+"""The ASGI application: routes, error handling and middleware."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DESCRIPTION = "Answers from documents by an LLM that is told why each was retrie
 
 
 def create_app(service: Service, keys: Keys | None = None, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
-    """The ASGI application of a service, which it starts and closes.
+    """Builds the application around a service, which it starts and closes.
 
     Args:
-        hosts: names that it answers to, as in the Host header, without ports.
+        hosts: names that requests may give in the Host header, without ports.
     """
 
     @asynccontextmanager
@@ -47,7 +47,7 @@ def create_app(service: Service, keys: Keys | None = None, hosts: frozenset[str]
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI as the app is: it answers unusable requests with 400 where FastAPI would say 422, and may want a key."""
+    """The OpenAPI schema: unlike FastAPI's own, it has 400 in place of 422, and says that a key may be needed."""
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     for methods in schema["paths"].values():
         for operation in methods.values():

@@ -57,7 +57,7 @@ class ApiError(Exception):
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
-    """The error as JSON has it."""
+    """The error's JSON."""
     kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
         error.status, "invalid_request_error" if error.status < 500 else "server_error"
     )
@@ -72,7 +72,7 @@ def error_response(error: ApiError) -> JSONResponse:
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Whatever ended a request, as a client may see it."""
+    """What a client is told of an exception."""
     match error:
         case ApiError():
             return error
@@ -115,7 +115,7 @@ def store_errors(event: str, done: str) -> Iterator[None]:
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Has the app answer every error in OpenAI's form."""
+    """Makes the app answer every error in OpenAI's form."""
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
         return error_response(as_api_error(error))
@@ -125,7 +125,7 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _invalid(errors: Sequence[Any]) -> ApiError:
-    """The first thing wrong with a request. What was sent is not repeated: it may be long, or no valid text."""
+    """The first thing wrong with a request. What was sent is not repeated: it may be long, or not be valid text."""
     first = errors[0]
     if first["type"] == "json_invalid":
         return ApiError(400, f"The body is no valid JSON at character {first['loc'][-1]}; correct it.")

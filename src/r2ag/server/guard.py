@@ -1,4 +1,4 @@
-"""What a request has to pass before anything of it is read: by what name it asks, from which page, with which key."""
+"""Checks that a request must pass before it is read: its Host, Origin, key and size."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = ("/page", "/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
 WRITE_PATH = "/v1/documents"
 MULTIPART_BYTES = 10_000  # what a form takes besides its file
-# What was not read of a body would otherwise be read on, however long it is.
+# Otherwise the rest of a body would be read, however long it is.
 _CLOSE = {"Connection": "close"}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
 class Guard:
-    """The outermost layer but the log.
+    """The outermost middleware but the log.
 
     A page from elsewhere can make a browser send requests here, by a name that its owner points at this machine (DNS
     rebinding) or with a form, which no CORS header prevents: hence the names that are answered to, and the Origin.
@@ -40,7 +40,7 @@ class Guard:
     limits: Limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or answers that it is refused."""
+        """Passes a request on, or refuses it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -88,9 +88,9 @@ class Guard:
         return self.limits.upload_bytes + MULTIPART_BYTES if is_upload else self.limits.body_bytes
 
     def _bounded(self, receive: Receive, most_bytes: int) -> Receive:
-        """Receives a body that may take so many bytes and `limits.body_s` seconds; what comes after it may take longer.
+        """Limits a body to `most_bytes` and `limits.body_s` seconds; messages after it have no limit.
 
-        What it raises are HTTPExceptions, for FastAPI takes others for a body that it can't parse.
+        It raises HTTPExceptions, since FastAPI takes other exceptions for a body that it can't parse.
         """
         ends = asyncio.get_running_loop().time() + self.limits.body_s
         received, is_whole = 0, False
@@ -119,7 +119,7 @@ def _too_large(most_bytes: int) -> str:
 
 
 def _place(address: str) -> SplitResult:
-    """An address in its parts, in small letters; they are empty where it is none."""
+    """The parts of an address, in lower case; empty if it is not valid."""
     try:
         return urlsplit(address.lower())
     except ValueError:

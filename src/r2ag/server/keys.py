@@ -17,7 +17,7 @@ _FORM = "each line is `read KEY` or `write KEY`"
 
 @dataclass(frozen=True)
 class Keys:
-    """SHA-256 digests of the keys; without any, everybody may do everything."""
+    """SHA-256 digests of the keys. Without keys, everybody may read and write."""
 
     read: frozenset[bytes] = frozenset()
     write: frozenset[bytes] = frozenset()
@@ -26,7 +26,7 @@ class Keys:
         return bool(self.read or self.write)
 
     def may_read(self, key: str) -> bool:
-        """Whether a key allows reading, which one for writing does too."""
+        """Whether a key allows reading; a key for writing does, too."""
         return not self or _is_among(key, self.read | self.write)
 
     def may_write(self, key: str) -> bool:
@@ -35,7 +35,7 @@ class Keys:
 
 
 def load_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
-    """The keys of a file and of the variables R2AG_READ_KEYS and R2AG_WRITE_KEYS, which hold them with commas between.
+    """Reads the keys of a file and of the variables R2AG_READ_KEYS and R2AG_WRITE_KEYS (separated by commas).
 
     Raises:
         InputError: the file can't be read, or a key is too short to be one.
@@ -54,7 +54,7 @@ def load_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
 
 
 def _of_file(file: Path) -> list[tuple[str, str, str]]:
-    """Each key's right, the key, and where it stands."""
+    """Each key's right, the key, and its place for error messages."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -82,6 +82,6 @@ def _digest(key: str) -> bytes:
 
 
 def _is_among(key: str, digests: frozenset[bytes]) -> bool:
-    """Takes the same time whichever matches, and whether one does."""
+    """Takes the same time whether and whichever key matches."""
     digest = _digest(key)
     return any([hmac.compare_digest(digest, known) for known in digests])  # noqa: C419 - all of them are compared

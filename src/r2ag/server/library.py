@@ -1,7 +1,7 @@
-"""The server's documents: a store, and a folder that holds what was uploaded.
+"""The server's documents: a store, and a folder that holds the uploaded files.
 
-The folder is what was asked for, the store what was made of it: after a crash, indexing the folder again makes them
-agree. One thread changes the store; searches go on meanwhile and see whole states.
+After a crash, indexing the folder again makes the store agree with it. One thread changes the store; searches run at
+the same time and see complete states.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Library:
     """Adds, lists and deletes documents.
 
     Args:
-        encoder: the store's, for another thread than the models'.
-        folder: where uploads are; made where it is not there.
+        encoder: the store's; it must work on any thread.
+        folder: holds the uploaded files; made if it does not exist.
 
     Raises:
         InputError: the folder can't be made.
@@ -68,11 +68,11 @@ class Library:
             raise InputError(f"The folder {folder} for uploads can't be made ({error.strerror}).") from None
         self._is_own = isinstance(store, Store) and self._folder == _absolute(uploads_folder(store))
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
-        self._uploads: dict[str, StoredDocument] = {}  # those that are being indexed or have failed
-        self._lock = Lock()  # a file in the folder and what is noted of it change together
+        self._uploads: dict[str, StoredDocument] = {}  # those that wait for indexing, are being indexed or have failed
+        self._lock = Lock()  # a file in the folder and its entry in _uploads change together
 
     def start(self) -> None:
-        """Makes the store agree with the folder, which differ where the server was killed or the store moved."""
+        """Makes the store agree with the folder. They differ after the server was killed or the store was moved."""
         self._work.submit(self._agree)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Library:
 
     def entries(self) -> list[StoredDocument]:
         """All documents, by id."""
-        uploads = dict(self._uploads)  # before the store, so that one which goes over to it meanwhile is in either
+        uploads = dict(self._uploads)  # before the store, so that no upload is missed that becomes ready meanwhile
         with self._snapshot() as snapshot:
             files = snapshot.files().values()
             stored = [_document(file.source, file.size, file.modified) for file in files]
@@ -106,7 +106,7 @@ class Library:
             return not len(snapshot)
 
     def add(self, name: str, content: BinaryIO) -> StoredDocument:
-        """Keeps an upload and has it indexed; one of the same name is replaced. It waits for the disk.
+        """Writes an upload to the folder and queues it for indexing; the same name replaces. Waits for the disk.
 
         Raises:
             ApiError: the name can't be used, or files of its kind can't be read.
@@ -129,7 +129,7 @@ class Library:
         return entry
 
     def delete(self, id_: str) -> Future[None]:
-        """Forgets a document, once what is being indexed is done; of those uploaded the file goes, too.
+        """Deletes a document, and its file if it was uploaded, once earlier uploads are indexed.
 
         The future raises ApiError where the store can't be changed; nothing has changed then.
 
@@ -152,15 +152,15 @@ class Library:
             logger.exception("Uploads could not be indexed.")
 
     def _is_emptied(self) -> bool:
-        """Whether the store knows uploads and its folder has none. An empty folder elsewhere says nothing: it may be
-        that of a server that takes no uploads, while another one took those that the store knows."""
+        """Whether the store knows uploads and its own folder has none. An empty folder elsewhere may belong to another
+        server than the one that took the uploads, so it proves nothing."""
         if not self._is_own:
             return False
         with self._store.snapshot() as snapshot:
             return any(source == self._source(Path(source).name) for source in snapshot.files())
 
     def _forget_moved(self) -> None:
-        """A store that was moved or restored knows its uploads by the folder where they were, too."""
+        """Removes a moved or restored store's uploads under their former paths."""
         with self._store.snapshot() as snapshot:
             known = snapshot.files()
         moved = []
@@ -177,7 +177,7 @@ class Library:
             return  # it was replaced meanwhile
         try:
             report = index_files(self._store, [path], self._encoder)
-        except Exception:  # such as another process that writes the store, which is not the file's fault
+        except Exception:  # not the file's fault: another process may be writing the store
             logger.exception("An upload could not be indexed.")
             reason = "It could not be indexed now; the server's log says why. Upload it again, or restart the server."
             self._settle(entry, reason, is_kept=True)
@@ -185,7 +185,7 @@ class Library:
             self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "", is_kept=False)
 
     def _settle(self, entry: StoredDocument, reason: str, is_kept: bool) -> None:
-        """Notes what became of an upload, unless it was replaced meanwhile."""
+        """Records the outcome of indexing an upload, unless it was replaced meanwhile."""
         with self._lock:
             if self._uploads.get(entry.id) is not entry:
                 return
@@ -205,23 +205,23 @@ class Library:
         with self._lock:
             upload = self._uploads.get(entry.id)
             if upload is not None and upload.status == "indexing":
-                return  # it came after the deletion, for those before it have been indexed
+                return  # a later upload: all earlier ones have been indexed by now
             self._uploads.pop(entry.id, None)
             if document_id(self._source(entry.name)) == entry.id:
                 (self._folder / entry.name).unlink(missing_ok=True)
 
     def _source(self, name: str) -> str:
-        """What the store knows an upload by."""
+        """The path by which the store knows an upload."""
         return storable(str(self._folder / name))
 
 
 def _absolute(folder: Path) -> Path:
-    """As the store names its files."""
+    """Absolute, with links kept, as the store names its files."""
     return Path(os.path.abspath(folder))  # noqa: PTH100
 
 
 def uploads_folder(store: AnyStore) -> Path:
-    """Within an embedded store, else in the user's own folder on this machine, one for each store."""
+    """Inside an embedded store; for another store, a folder of its own in the user's application folder."""
     if isinstance(store, Store):
         return store.folder / UPLOADS
     name = hashlib.sha256(store.name.encode()).hexdigest()[:24]
@@ -229,12 +229,12 @@ def uploads_folder(store: AnyStore) -> Path:
 
 
 def document_id(source: str) -> str:
-    """What clients know a document by, in place of the path of its file."""
+    """The id that clients see instead of the file's path."""
     return f"doc-{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 def check_name(name: str) -> None:
-    """Refuses names that are no plain file name on every system.
+    """Refuses names that are not plain file names on every system.
 
     Raises:
         ApiError: says what is wrong.
@@ -249,7 +249,7 @@ def check_name(name: str) -> None:
 def _document(
     source: str, size: int, modified: float, status: Literal["indexing", "ready"] = "ready"
 ) -> StoredDocument:
-    """Clients see the name of a file and not its path."""
+    """A file as clients see it: by its name, without its path."""
     return StoredDocument(
         id=document_id(source), name=Path(source).name, bytes=size, modified=int(modified), status=status, reason=""
     )

@@ -1,4 +1,4 @@
-"""What a request may cost, and how many may be at work or wait at once."""
+"""Limits of a request, and of how many are at work or wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Limits:
 
 
 class Slots:
-    """As many as requests may be at work or wait; for one event loop."""
+    """Counts requests that are at work or wait, up to the limit; for one event loop."""
 
     def __init__(self, limits: Limits) -> None:
         self.taken = 0
@@ -35,12 +35,12 @@ class Slots:
 
     @property
     def are_free(self) -> bool:
-        """Whether one more request may come."""
+        """Whether one more request is accepted."""
         return self.taken < self._limits.batch + self._limits.queue
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """A slot for as long as the block lasts.
+        """Holds a slot while the block runs.
 
         Raises:
             ApiError: all are taken (429, with Retry-After).

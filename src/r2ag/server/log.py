@@ -1,4 +1,4 @@
-"""JSON lines on stderr: each request, and what went wrong; no text of questions or documents unless asked."""
+"""Logs requests and errors as JSON lines on stderr, without the text of questions or documents."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _fields: ContextVar[dict[str, Any]] = ContextVar("fields")
 
 
 def log_with_request(**fields: Any) -> None:
-    """Adds fields to the line of the request that this task answers."""
+    """Adds fields to the log line of the current request."""
     _fields.get().update(fields)
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; fields come with `extra={"fields": {…}}`."""
+    """Formats a record as one line of JSON; `extra={"fields": {…}}` adds fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Has this package and uvicorn log one JSON object a line on stderr."""
+    """Makes this package and uvicorn log JSON lines on stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name in ("r2ag.server", "uvicorn"):
@@ -56,7 +56,7 @@ def log_as_json() -> None:
 
 @dataclass(frozen=True)
 class RequestLog:
-    """The outermost layer: counts, times and logs every request, and gives it an id."""
+    """The outermost middleware: counts, times and logs every request, and gives it an id."""
 
     app: ASGIApp
     metrics: Metrics

@@ -1,4 +1,4 @@
-"""What the routes work with, made of one pipeline."""
+"""What the routes use: a pipeline and the server's parts around it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from r2ag.types import Answer, Document
 
 @dataclass(frozen=True)
 class Service:
-    """The server's parts; `searching` and `library` are None where the documents are held in memory, `elsewhere` where
-    the LLM is in this process."""
+    """The server's parts. `searching` and `library` are None if the documents are held in memory; `elsewhere` is None
+    if the LLM runs in this process."""
 
     pipeline: Pipeline
     thread: ModelThread
@@ -54,9 +54,9 @@ class Service:
         """A service that answers as the pipeline does.
 
         Args:
-            store: what the pipeline's finder searches, where documents may be added.
-            store_encoder: the one that made its vectors; None is the pipeline's.
-            uploads: the folder of documents that are added; None is the store's own.
+            store: the one that the pipeline's finder searches; documents can be added to it.
+            store_encoder: made the store's vectors; None is the pipeline's encoder.
+            uploads: the folder for uploaded documents; None is the store's own.
 
         Raises:
             InputError: the LLM can't write several answers side by side.
@@ -82,13 +82,13 @@ class Service:
         return cls(pipeline, thread, slots, answering, searching, library, limits, metrics, elsewhere)
 
     def start(self) -> None:
-        """Begins to work."""
+        """Starts the threads."""
         self.thread.start()
         if self.library is not None:
             self.library.start()
 
     def close(self) -> None:
-        """Finishes what runs; indexing and searching need the models' thread until their end."""
+        """Finishes running work; indexing and searching need the model thread until their end."""
         if self.library is not None:
             self.library.close()
         if self.searching is not None:
@@ -104,7 +104,7 @@ class Service:
         system: str = "",
         is_plain: bool = False,
     ) -> AnswerRequest:
-        """A request's question, checked.
+        """Checks a request for an answer.
 
         Raises:
             ApiError: it goes beyond the limits.
@@ -136,7 +136,7 @@ class Service:
         )
 
     def documents(self, given: list[GivenDocument]) -> tuple[Document, ...]:
-        """A request's own documents.
+        """Checks and converts the documents of a request.
 
         Raises:
             ApiError: there are too many, or one is too long.
@@ -157,8 +157,8 @@ class Service:
         """The field `r2ag`.
 
         Args:
-            are_given: the documents came with the request, and bear the client's own ids. Of the server's own files
-                clients see the names and no paths.
+            are_given: the documents came with the request, with the client's own ids. Of the server's own files,
+                clients see names and no paths.
         """
         fields = answer_fields(answer)
         for document in fields["documents"]:

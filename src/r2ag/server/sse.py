@@ -1,4 +1,4 @@
-"""Server-sent events, and clients that leave."""
+"""Server-sent events, and clients that hang up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 async def unless_client_leaves(request: Request, work: Awaitable[Result]) -> Result:
-    """The work's result. The work is cancelled when the client hangs up; its request must have been read whole.
+    """Awaits the work, and cancels it when the client hangs up. The request's body must have been read.
 
     Raises:
         ApiError: the client is gone; nobody will see it.
@@ -34,7 +34,7 @@ async def unless_client_leaves(request: Request, work: Awaitable[Result]) -> Res
 
 
 class EventStream(StreamingResponse):
-    """Events as they come, then [DONE]; what fails in the middle is the last event. Closes `events` however it ends."""
+    """Sends events as they come, then [DONE]. An error becomes the last event. `events` is closed in any case."""
 
     def __init__(self, events: AsyncGenerator[dict[str, Any]]) -> None:
         super().__init__(_lines(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The addresses, a group a file, and what they share."""
+"""The routes, a group a file, and what they share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CurrentService = Annotated[Service, Depends(_service)]
 
 
 def check_model(given: str, *known: str) -> None:
-    """Refuses a model that this address does not have.
+    """Refuses models that this address does not have.
 
     Raises:
         ApiError: names those there are.

@@ -28,10 +28,10 @@ _STREAM: dict[int | str, _Fields] = {200: {"content": {"text/event-stream": {"sc
 
 @dataclass(frozen=True)
 class _Form:
-    """How an address puts an answer: fields of its one choice.
+    """How an address presents an answer, as the fields of its one choice.
 
-    whole: of an answer that is not streamed, from its text. opening: of a stream's first event, where it has one of
-    its own. piece: of a streamed piece. end: of the event that says why the answer ended.
+    whole: for an answer that is not streamed. opening: for a stream's first event, if it has one before the text.
+    piece: for a piece of text. end: for the event with the finish reason.
     """
 
     response: type[BaseModel]
@@ -44,7 +44,7 @@ class _Form:
 
 
 def _annotations(text: str, facts: AnswerFacts) -> list[_Fields]:
-    """The cited documents in OpenAI's form, each for the whole answer."""
+    """The cited documents in OpenAI's form; each annotates the whole answer."""
     cited = [document for document in facts.documents if document.rank in facts.citations]
     places = [{"start_index": 0, "end_index": len(text), "title": each.title, "url": each.id} for each in cited]
     return [{"type": "url_citation", "url_citation": place} for place in places]
@@ -106,7 +106,7 @@ async def _respond(
     head = {"id": f"{form.id_prefix}-{uuid4().hex}", "created": int(time.time()), "model": body.model}
     if body.stream:
         items = service.answering.stream(asked)
-        first = await unless_client_leaves(request, anext(items))  # what fails before it gets a status of its own
+        first = await unless_client_leaves(request, anext(items))  # an error before it still gets its own status
         return EventStream(_events(first, items, service, body, {**head, "object": form.chunk_object}, form))
     answered = await unless_client_leaves(request, service.answering.answer(asked))
     facts = service.facts(answered.answer, body.documents is not None)
@@ -124,7 +124,7 @@ async def _events(
     head: _Fields,
     form: _Form,
 ) -> AsyncGenerator[_Fields]:
-    """The pieces, then why the answer ended and what it is made of; the usage where it was asked for."""
+    """Pieces of text, then the finish reason with the field `r2ag`, then the usage if the request asked for it."""
 
     def event(fields: _Fields, finish_reason: str | None = None, **further: Any) -> _Fields:
         choice = {"index": 0, **fields, "logprobs": None, "finish_reason": finish_reason}

@@ -1,4 +1,4 @@
-"""The page at /, and the files that it is made of: they hold nothing that is anybody's, and need no key."""
+"""The page at / and its files. They hold no data and need no key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from r2ag.server.errors import ApiError
 router = APIRouter(include_in_schema=False)
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _INDEX = "index.html"
-# Scripts, styles and requests from here and nothing from elsewhere; no text ever becomes markup (Trusted Types).
+# Scripts, styles and requests are allowed to this server only; no text becomes markup (Trusted Types).
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -31,7 +31,7 @@ async def page() -> Response:
 
 @router.get("/page/{name}")
 async def part(name: str) -> Response:
-    """One of the files that it loads."""
+    """One of the page's files."""
     if name not in _responses():
         raise ApiError(404, "The page has no such file.")
     return _responses()[name]
