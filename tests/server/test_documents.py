@@ -349,6 +349,19 @@ def test_an_upload_after_a_deletion_stays(store_server: Running) -> None:
     assert names(store_server) == ["a.md", "b.md"]
 
 
+def test_an_upload_that_waits_can_be_deleted(store_server: Running) -> None:
+    library, gate = store_server.service.library, Event()
+    assert library is not None
+    store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
+    upload(store_server, "a.md")
+    entry = upload(store_server, "b.md").json()
+    deletion = library.delete(entry["id"])
+    gate.set()
+    deletion.result(60)
+    assert names(store_server) == ["a.md"]
+    assert [file.name for file in library._folder.iterdir()] == ["a.md"]
+
+
 def test_documents_of_a_store_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     with running(new_store_service(tmp_path / os.fsdecode(b"caf\xe9"))) as server:
         entry = added(server, "a.md")
