@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -124,6 +125,43 @@ def test_what_cannot_be_asked_is_refused(pipeline, question, documents, k, messa
         pipeline.ask(question, documents, k=k)
     with pytest.raises(InputError, match=message):
         list(pipeline.stream(question, documents, k=k))
+
+
+def test_texts_are_documents_without_a_title(pipeline):
+    texts = [document.text for document in some_documents(3)]
+    expected = [Document(text) for text in texts]
+    answer = pipeline.ask(QUESTION, texts, max_new_tokens=2)
+    assert [scored.document for scored in answer.documents] == expected
+    assert [s.document for s in list(pipeline.stream(QUESTION, texts, max_new_tokens=2))[-1].documents] == expected
+    waited = asyncio.run(pipeline.ask_async(QUESTION, texts, max_new_tokens=2))
+    assert [scored.document for scored in waited.documents] == expected
+    holding = new_pipeline()
+    holding.add([texts[0], Document(texts[1])])
+    assert {scored.document for scored in holding.ask(QUESTION, max_new_tokens=1).documents} == set(expected[:2])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("a text", "The documents are one str; give a list"),
+        (Document("a text"), "The documents are one Document; give a list"),
+        (5, "The documents are one int"),
+        (
+            [Document("a text"), {"text": "another"}],
+            "Document 2 is a value of type dict; give an r2ag.Document or a text",
+        ),
+        ([None], "Document 1 is a value of type NoneType"),
+    ],
+)
+def test_what_is_no_document_is_named(pipeline, given, words):
+    with pytest.raises(InputError, match=words):
+        pipeline.ask(QUESTION, given)
+    with pytest.raises(InputError, match=words):
+        list(pipeline.stream(QUESTION, given))
+    with pytest.raises(InputError, match=words):
+        asyncio.run(pipeline.ask_async(QUESTION, given))
+    with pytest.raises(InputError, match=words):
+        new_pipeline().add(given)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from r2ag.method.calibration import keep_relevant
 from r2ag.method.prompting import Turn, check_question
 from r2ag.method.templates import plain_template
 from r2ag.retrieval.held import HeldDocuments
-from r2ag.types import Answer, Document, RankedList
+from r2ag.types import Answer, Document, RankedList, as_documents
 
 if TYPE_CHECKING:
     import torch
@@ -88,16 +88,16 @@ class Pipeline:
             return cls(Reader.at_engine(loaded, engine_url, llm), encoder)
         return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded), encoder)
 
-    def add(self, documents: Sequence[Document]) -> None:
-        """Encodes documents and holds them for later questions.
+    def add(self, documents: Sequence[Document | str]) -> None:
+        """Encodes documents and holds them for later questions; a text becomes a Document without a title.
 
         Raises:
-            InputError: the pipeline was given a store or a finder, which it asks instead.
+            InputError: the pipeline was given a store or a finder, which it asks instead, or something is no document.
         """
         if self.finder is not None:
             raise InputError("This pipeline asks a store or a finder; add the documents there.")
         with self._turn:
-            self.held.add(documents)
+            self.held.add(as_documents(documents))
 
     def use(self, source: AnyStore | Finder) -> None:
         """Answers later questions from a store, by its vectors, or from whatever a finder finds.
@@ -113,7 +113,7 @@ class Pipeline:
     def find(
         self,
         question: str,
-        documents: Sequence[Document] | None = None,
+        documents: Sequence[Document | str] | None = None,
         vectors: np.ndarray | None = None,
         k: int | None = None,
         where: str | None = None,
@@ -129,6 +129,7 @@ class Pipeline:
             raise InputError("Only a store knows `where`; give the pipeline one, or leave it out.")
         count = self.check_k(k)
         if documents is not None:
+            documents = as_documents(documents)
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
             if vectors is not None and len(vectors) != len(documents):
@@ -160,7 +161,7 @@ class Pipeline:
     def ask(
         self,
         question: str,
-        documents: Sequence[Document] | None = None,
+        documents: Sequence[Document | str] | None = None,
         vectors: np.ndarray | None = None,
         *,
         k: int | None = None,
@@ -175,7 +176,8 @@ class Pipeline:
         """Answers a question from documents.
 
         Args:
-            documents: the user's own list, described in the order given; None asks the documents held, or the store.
+            documents: the user's own list, described in the order given (a text becomes a Document without a title);
+                None asks the documents held, or the store.
             vectors: stored vectors of `documents` that this pipeline's encoder made, shape (len(documents), dimension).
             k: documents to take, at most the adapter's max_documents.
             where: a condition on a store's documents, as in r2ag.store.where.
@@ -276,7 +278,7 @@ class Pipeline:
             return self.reader.read([retrieved.ranked], None, max_new_tokens, template=template)[0].generation.text
 
     def stream(
-        self, question: str, documents: Sequence[Document] | None = None, **options: Any
+        self, question: str, documents: Sequence[Document | str] | None = None, **options: Any
     ) -> Iterator[str | Answer]:
         """Pieces of the answer's text as they are written, then the Answer; options are those of `ask` but on_text.
 
@@ -285,12 +287,14 @@ class Pipeline:
         return streaming.stream(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
 
     def stream_async(
-        self, question: str, documents: Sequence[Document] | None = None, **options: Any
+        self, question: str, documents: Sequence[Document | str] | None = None, **options: Any
     ) -> AsyncGenerator[str | Answer]:
         """As `stream`, for an event loop, which stays free: the models work in a thread of their own."""
         return streaming.stream_async(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
 
-    async def ask_async(self, question: str, documents: Sequence[Document] | None = None, **options: Any) -> Answer:
+    async def ask_async(
+        self, question: str, documents: Sequence[Document | str] | None = None, **options: Any
+    ) -> Answer:
         """As `ask`, for an event loop; cancelling stops the answer. Options are those of `ask` but on_text.
 
         Calls may overlap; their answers are written one after the other.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +19,8 @@ VECTOR = "vector"
 """In place of features: the document's own vector, for the control that reads nothing else."""
 NOTHING_FOUND = "Nothing relevant was found in these documents."
 """What people read where an answer abstains."""
+Progress = Callable[[str, int, int], None]
+"""Called by long work with what is being done, how much of it is done, and how much there is in all."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,23 @@ class Document:
     def passage(self) -> str:
         """Title and text as one string: what encoders and finders read."""
         return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+def as_documents(given: Iterable[Document | str]) -> list[Document]:
+    """Documents as a user gives them; a text becomes a Document without a title.
+
+    Raises:
+        InputError: it is no list, or something in it is neither a Document nor a text; says what.
+    """
+    if isinstance(given, (str, bytes, Document)) or not isinstance(given, Iterable):
+        raise InputError(f"The documents are one {type(given).__name__}; give a list of r2ag.Document, or of texts.")
+    documents = [Document(one) if isinstance(one, str) else one for one in given]
+    for number, one in enumerate(documents, start=1):
+        if not isinstance(one, Document):
+            raise InputError(
+                f"Document {number} is a value of type {type(one).__name__}; give an r2ag.Document or a text."
+            )
+    return documents
 
 
 @dataclass(frozen=True)

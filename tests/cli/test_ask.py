@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from r2ag.adapter.loading import PRETRAINED
-from r2ag.cli.answers import NOTHING_FOUND
 from r2ag.samples import documents_folder
+from r2ag.types import NOTHING_FOUND
 from tests.cli.conftest import Command, Tiny
 from tests.corpus.conftest import pdf
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from r2ag.cli.memory import read_into_memory
-from r2ag.cli.training_options import document_range, weighted_file
+from r2ag.cli.opening import Source
+from r2ag.cli.train import document_range, weighted_file
 from r2ag.errors import InputError
 from tests.cli.conftest import Command, Tiny, record, write_records
 from tests.tiny import tiny_encoder_folder, tiny_llm
@@ -167,9 +167,9 @@ def test_files_where_nothing_can_be_written(
 def test_patterns_may_follow_one_another(tmp_path: Path) -> None:
     for name in ("a.md", "b.txt"):
         (tmp_path / name).write_text("The bridge.")
-    read_into_memory([tmp_path / "*.md"], [tmp_path / "*.txt", tmp_path / "a?*"])
+    Source([tmp_path / "*.md"], [tmp_path / "*.txt", tmp_path / "a?*"], None).open()
     with pytest.raises(InputError, match="put that in quotes"):
-        read_into_memory([tmp_path / "*.md"], [Path("bridge?")])
+        Source([tmp_path / "*.md"], [Path("bridge?")], None).open()
 
 
 def test_a_server_that_is_not_there_leaves_nothing_behind(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from r2ag.cli.data_options import DataFormat
+from r2ag.cli.data.records import DataFormat
 from r2ag.records import read_records
 from r2ag.records.formats import FORMATS
 from tests.cli.conftest import Command, Tiny, record, write_records
@@ -27,7 +28,7 @@ def beir(tmp_path: Path) -> Path:
 
 
 def test_the_forms_of_the_option_are_those_there_are() -> None:
-    assert {form.value for form in DataFormat} == {form.name for form in FORMATS} | {"beir"}
+    assert set(get_args(DataFormat)) == {form.name for form in FORMATS} | {"beir"}
 
 
 @pytest.mark.parametrize("name", samples.ALL)
@@ -143,7 +144,7 @@ def test_bad_input(r2ag: Command, tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_packages_that_are_missing_are_named(r2ag: Command, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.cli.requirements.find_spec", lambda name: None if name == "ir_measures" else name)
+    monkeypatch.setattr("r2ag.cli.checks.find_spec", lambda name: None if name == "ir_measures" else name)
     sentence = r2ag.refused("eval", "--data", tiny.records)
     assert sentence == "r2ag: Evaluation needs ir-measures; install with: pip install 'r2ag[eval]'"
     assert "r2ag[eval]" in r2ag.refused("data", "stats", tiny.records, "--retriever", tiny.encoder)

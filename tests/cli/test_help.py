@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
 from r2ag import __version__
+from r2ag.cli import app
 from r2ag.studies import STUDIES
 from tests.cli.conftest import Command
 
@@ -100,3 +105,22 @@ def test_a_group_without_a_command_names_those_it_has(r2ag: Command, group: str)
     sentence = r2ag.refused(group)
     assert all(command[1] in sentence for command in COMMANDS if command[0] == group)
     assert sentence.endswith(f"; see r2ag {group} --help.")
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands(typer.main.get_command(app))))
+def test_every_option_is_described_and_every_description_is_of_an_option(name: str, command: Any) -> None:
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    assert all(parameter.help for parameter in shown), [parameter.name for parameter in shown if not parameter.help]
+    docstring = inspect.getdoc(command.callback) or ""
+    about_options = docstring.partition("\n\nArgs:\n")[2].partition("\n\nExamples:\n")[0]
+    described = {line.strip().partition(":")[0] for line in about_options.splitlines() if line[4:5].strip()}
+    assert described <= {parameter.name for parameter in command.params}
+    assert "Args:" not in command.help

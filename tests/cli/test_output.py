@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2ag.cli.documents import print_documents, short_sources
-from r2ag.cli.folders import check_output
+from r2ag.cli.checks import check_output
 from r2ag.cli.output import clean, in_words, print_facts, print_json
+from r2ag.cli.tables import print_documents, short_sources
 from r2ag.errors import InputError
 from r2ag.types import Answer, Document, ScoredDocument
 
@@ -84,7 +84,7 @@ def test_sources_are_shown_without_their_common_folder() -> None:
 
 def test_facts_are_plain_text() -> None:
     stream = io.StringIO()
-    print_facts([("name", "[bold]\x1b value")], stream)
+    print_facts(stream, ("name", "[bold]\x1b value"))
     assert stream.getvalue().split() == ["name", "[bold]", "value"]
 
 

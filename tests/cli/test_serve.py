@@ -75,10 +75,11 @@ def ask(url: str, **fields: object) -> httpx.Response:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "takes either --docs or --store"),
-        (["--docs", "{documents}", "--store", "{missing}"], "takes either --docs or --store"),
+        ([], "--docs PATH… or --store DIR"),
+        (["--docs", "{documents}", "--store", "{missing}"], "--docs and --store can't go together"),
         (["--docs", "{missing}"], "There is no file or folder"),
         (["--docs", "{documents}", "--finder", "bm25"], "need --store DIR"),
+        (["--docs", "{documents}", "--uploads", "{missing}"], "--uploads needs --store DIR"),
         (["--store", "{documents}/bridge.md"], "is a file"),
         (["--docs", "{documents}", "--host", "0.0.0.0"], "there are no API keys; name a file of them with --keys"),
         (["--docs", "{documents}", "--host", "192.0.2.1", "--keys", "{keys}"], "can't be listened on"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.cli.answers import NOTHING_FOUND
+from r2ag.types import NOTHING_FOUND
 from tests.cli.conftest import TOPICS, Command, Outcome, Tiny
 from tests.cli.test_ask import check_contract
 from tests.tiny import tiny_cross_encoder_folder, tiny_encoder_folder
@@ -141,7 +141,7 @@ def test_options_that_do_not_go_together(r2ag: Command, tiny: Tiny, store: Path)
     for option, value in (("--where", "team = red"), ("--finder", "bm25"), ("--encoder", "x")):
         assert "need --store" in r2ag.refused(*tiny.ask(option, value))
     assert "can't go together" in r2ag.refused(*arguments(tiny, store, "--docs", tiny.documents))
-    assert "Quote that" in r2ag.refused("ask", "Which", "bridge?", "--store", store)
+    assert "quote that" in r2ag.refused("ask", "Which", "bridge?", "--store", store)
     assert "needs --encoder" in r2ag.refused(*arguments(tiny, store, "--embeddings-url", "http://127.0.0.1:1"))
     assert "--where has" in r2ag.refused(*arguments(tiny, store, "--where", "team = 'red' blue"))
 

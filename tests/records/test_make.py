@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     asked = len(writer.prompts)
     made = make_questions(passages, QuestionMaker(writer), log, lambda *progress: calls.append(progress))
     assert len(writer.prompts) == asked + 3
-    assert calls == [(1, 2, 1), (2, 2, 2)]
+    assert calls == [("1 questions kept", 1, 2), ("2 questions kept", 2, 2)]
     assert [one.left_out for one in made] == ["", ""]
     assert make_questions(passages, QuestionMaker(Scripted(name="another", asked="")), log)[0].left_out
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from r2ag.errors import InputError
-from r2ag.store import AnyStore, Progress, StoredFile, copy_store, create_store, open_store
+from r2ag.store import AnyStore, StoredFile, copy_store, create_store, open_store
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
 from tests.store.conftest import put
@@ -43,13 +43,13 @@ def test_nothing_is_lost_and_nothing_encoded(source, target, request, encoder):
     store = filled(new_location(source, request), encoder)
     location = new_location(target, request)
     encoder.encoded.clear()
-    seen: list[Progress] = []
-    report = copy_store(store, location, seen.append)
+    seen: list[tuple[object, ...]] = []
+    report = copy_store(store, location, lambda *progress: seen.append(progress))
     copy = open_store(location)
     assert everything(copy) == everything(store)
     assert copy.encoder.same_as(store.encoder)
     assert (report.files, report.passages, report.copied) == (7, 18, 7)
-    assert seen[-1] == Progress(18, 18)
+    assert seen[-1] == ("Copying", 18, 18)
     assert encoder.encoded == []
     copy.check()
     with copy.snapshot() as snapshot:
@@ -64,8 +64,8 @@ def test_nothing_is_lost_and_nothing_encoded(source, target, request, encoder):
 def test_an_interrupted_copy_goes_on_where_it_was(target, request, encoder):
     store, location = filled(new_location("embedded", request), encoder), new_location(target, request)
 
-    def interrupt(progress: Progress) -> None:
-        if progress.done > 6:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done > 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
-from r2ag.cli.documents import short_sources
-from r2ag.cli.output import clean
-from r2ag.types import NOTHING_FOUND
-
-if TYPE_CHECKING:
-    from r2ag.answering.answers import Retrieved
-    from r2ag.answering.explain import Explanation
-    from r2ag.pipeline import Pipeline
-    from r2ag.types import Answer
+from r2ag.answering.answers import Retrieved
+from r2ag.answering.explain import Explanation
+from r2ag.cli.output import clean, print_json
+from r2ag.cli.tables import print_documents, short_sources
+from r2ag.io.as_dict import answer_fields
+from r2ag.pipeline import Pipeline
+from r2ag.types import NOTHING_FOUND, Answer
 
 
 @dataclass(frozen=True)
 class Asking:
-    """A pipeline, and the options with which a command asks it."""
+    """A pipeline, and the options with which a command asks it; see Pipeline.ask.
+
+    Args:
+        options: those of Pipeline.answer.
+        compare: put plain RAG's answer beside every answer.
+    """
 
     pipeline: Pipeline
     k: int
     where: str | None
     max_new_tokens: int
-    prune: bool
-    abstain: bool
     system: str | None
+    options: dict[str, Any]
+    compare: bool
 
     def find(self, question: str) -> Retrieved:
         """See Pipeline.find."""
         return self.pipeline.find(question, k=self.k, where=self.where)
 
-    def answer(self, found: Retrieved, on_text: Callable[[str], None]) -> Answer:
-        """See Pipeline.answer."""
-        return self.pipeline.answer(
-            found,
-            max_new_tokens=self.max_new_tokens,
-            prune=self.prune,
-            abstain=self.abstain,
-            system=self.system,
-            on_text=on_text,
+    def answer(self, found: Retrieved, stream: TextIO) -> tuple[Answer, str | None]:
+        """Writes the answer as it comes; returns it with plain RAG's, which is None where nobody compares."""
+        printer = AnswerPrinter(stream, "R²AG:      " if self.compare else "")
+        answer = self.pipeline.answer(
+            found, max_new_tokens=self.max_new_tokens, system=self.system, on_text=printer.write, **self.options
         )
+        printer.end(answer)
+        return answer, self.answer_plain(found, stream) if self.compare else None
 
-    def answer_plain(self, found: Retrieved) -> str:
-        """See Pipeline.ask_plain."""
-        return self.pipeline.ask_plain(found, self.max_new_tokens)
+    def answer_plain(self, found: Retrieved, stream: TextIO) -> str:
+        """Writes plain RAG's answer behind its label."""
+        text = self.pipeline.ask_plain(found, self.max_new_tokens)
+        print(f"plain RAG: {clean(text, lines=True)}", file=stream)
+        return text
 
     def explain(self, found: Retrieved, answer: Answer) -> Explanation:
         """See Pipeline.explain."""
@@ -71,25 +74,32 @@ class AnswerPrinter:
             self.write(NOTHING_FOUND)
         elif answer.abstained:
             best = max(document.relevance_probability for document in answer.documents)
-            self.write(f"{NOTHING_FOUND} (The most relevant one is so with a probability of {best:.2f}.)")
+            self.write(f"{NOTHING_FOUND} (The most relevant one is relevant with a probability of {best:.2f}.)")
         elif not answer.text:
             self.write("(The LLM wrote nothing.)")
         print(file=self._stream)
 
 
-def print_plain(text: str, stream: TextIO) -> None:
-    """Plain RAG's answer behind its label."""
-    print(f"plain RAG: {clean(text, lines=True)}", file=stream)
+def answer_one(asking: Asking, question: str, as_json: bool, stream: TextIO) -> None:
+    """Answers one question, with citations and the table of documents, or as one JSON object."""
+    answer, plain = asking.answer(asking.find(question), io.StringIO() if as_json else stream)
+    if as_json:
+        print_json(answer_fields(answer) | ({} if plain is None else {"plain_answer": plain}), stream)
+        return
+    print(file=stream)
+    print_citations(answer, stream)
+    if answer.documents:
+        print_documents(answer, stream)
 
 
 def print_citations(answer: Answer, stream: TextIO) -> None:
-    """The documents that bear the answer out, and what else a reader should know of it."""
+    """The documents that support the answer, and how many were shortened."""
     for document, source in zip(answer.documents, short_sources(answer.documents), strict=True):
         if document.rank in answer.citations:
             where = ", ".join(filter(None, [source, document.document.place]))
             print(f"Cited: [{document.rank}] {clean(document.document.title)} ({clean(where)})", file=stream)
     if not answer.abstained and not answer.citations:
-        print("Cited: none; no relevant document that was read bears this answer out.", file=stream)
+        print("Cited: none; no relevant document that was read supports this answer.", file=stream)
     if answer.shortened:
         count = "1 document was" if answer.shortened == 1 else f"{answer.shortened} documents were"
         print(f"{count} shortened to fit what the LLM can read.", file=stream)

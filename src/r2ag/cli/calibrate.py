@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from r2ag.cli.folders import check_output
-from r2ag.cli.options import GivenAdapter, Seed
+from r2ag.cli import options
+from r2ag.cli.checks import check_output
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
 from r2ag.errors import InputError
 
@@ -21,52 +21,46 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    data: Annotated[
-        Path,
-        typer.Option("--data", metavar="FILE", help="Records (JSON lines) like your questions.", show_default=False),
-    ],
-    adapter: GivenAdapter,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the calibrated adapter is written.", show_default=False)
-    ],
-    seed: Seed = 0,
+    data: Annotated[Path, Option(metavar="FILE", show_default=False)],
+    adapter: options.GivenAdapter,
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
+    seed: options.Seed = 0,
 ) -> None:
     """Fit an adapter's probabilities, and the threshold for abstaining, to your own records.
 
-    One half of the records, drawn by the seed, fits the probabilities, the other one chooses the threshold. Nothing
+    One half of the records, drawn by the seed, fits the probabilities; the other half chooses the threshold. Nothing
     else of the adapter changes, and no LLM is loaded.
+
+    Args:
+        data: Records (JSON lines) like your questions.
+        output: Where the calibrated adapter is written.
+
+    Examples:
+        r2ag calibrate --data ours.jsonl --adapter my-adapter --output our-adapter
     """
     from r2ag.records import read_records
 
     folder = check_output(output, "model.safetensors")
-    halves = split_in_half(read_records(data), seed)
+    records = list(read_records(data))
+    random.Random(seed).shuffle(records)
+    halves = records[: len(records) // 2], records[len(records) // 2 :]
     for half in halves:
-        _check_labels(half, data)
+        if {bool(document.relevant) for record in half for document in record.documents} != {True, False}:
+            raise InputError(
+                f"{data}: each half of the records needs documents that are relevant and documents that are not; "
+                "give more records."
+            )
     with libraries_to_stderr() as stdout:
         note("Loading the adapter and its encoder …")
         from r2ag.adapter.adapter import Adapter
 
         loaded = Adapter.from_pretrained(adapter)
         if loaded.config.method != "r2ag":
-            raise InputError(f"The adapter {adapter} ({loaded.config.method}) tells no relevance to calibrate.")
+            raise InputError(f"The adapter {adapter} ({loaded.config.method}) has no relevance to calibrate.")
         fitted = _fit(loaded, halves, f"{sum(map(len, halves))} records of {data.name}")
         loaded.with_calibration(fitted).save_pretrained(folder)
-        print_facts(
-            [
-                ("before", in_words(loaded.config.calibration)),
-                ("after", in_words(fitted)),
-                ("written", folder),
-            ],
-            stdout,
-        )
-
-
-def split_in_half(records: Sequence[Record], seed: int) -> tuple[list[Record], list[Record]]:
-    """Two halves drawn by the seed."""
-    shuffled = list(records)
-    random.Random(seed).shuffle(shuffled)
-    middle = len(shuffled) // 2
-    return shuffled[:middle], shuffled[middle:]
+        before, after = in_words(loaded.config.calibration), in_words(fitted)
+        print_facts(stdout, ("before", before), ("after", after), ("written", folder))
 
 
 def in_words(calibration: Calibration) -> str:
@@ -78,14 +72,6 @@ def in_words(calibration: Calibration) -> str:
     )
 
 
-def _check_labels(half: Sequence[Record], file: Path) -> None:
-    labels = {bool(document.relevant) for record in half for document in record.documents}
-    if labels != {True, False}:
-        raise InputError(
-            f"{file}: each half of the records needs documents that are relevant and documents that are not; give more."
-        )
-
-
 def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
     from r2ag.adapter.loading import load_encoder
     from r2ag.records.vectors import describe_records
@@ -93,11 +79,8 @@ def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -
     from r2ag.training.lists import DescribedRecord
 
     encoder = load_encoder(adapter)
-    described = [
-        [
-            DescribedRecord(record, ranked)
-            for record, ranked in zip(half, describe_records(encoder, half, progress=True), strict=True)
-        ]
+    first, second = (
+        [DescribedRecord(*pair) for pair in zip(half, describe_records(encoder, half, progress=True), strict=True)]
         for half in halves
-    ]
-    return fit(adapter, described[0], described[1], fitted_on)
+    )
+    return fit(adapter, first, second, fitted_on)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-import typer
+from typer import Option
 
-from r2ag.cli.folders import check_files, check_folder, check_output
-from r2ag.cli.options import GivenAdapter, Limit, ListsAtOnce, MaxNewTokens, MoreFiles, Seed
-from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.cli import options
+from r2ag.cli.checks import check_files, check_folder, check_output
+from r2ag.cli.opening import Models
+from r2ag.cli.output import Facts, libraries_to_stderr, print_facts
 
 if TYPE_CHECKING:
     from r2ag.evaluation.choose import Choice, Score
@@ -18,35 +19,34 @@ if TYPE_CHECKING:
 
 
 def choose(
-    data: Annotated[
-        list[Path],
-        typer.Option("--data", metavar="FILE…", help="The files that the adapter was trained on.", show_default=False),
-    ],
-    adapter: GivenAdapter,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the adapter with the choices is written.", show_default=False)
-    ],
-    more: MoreFiles = None,
-    families: Annotated[
-        str, typer.Option(metavar="NAME,…", help="The prompt families to try.", show_default="all")
-    ] = "",
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Take all records of files that no training saw, not the held-back part.")
-    ] = False,
-    limit: Limit = None,
-    seed: Seed = 0,
-    answers: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep all answers there; a stopped run continues.", show_default="nowhere"),
-    ] = None,
-    max_new_tokens: MaxNewTokens = 32,
-    batch_size: ListsAtOnce = 1,
+    data: Annotated[list[Path], Option(metavar="FILE…", show_default=False)],
+    adapter: options.GivenAdapter,
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
+    more: options.MoreFiles = None,
+    families: Annotated[str, Option(metavar="NAME,…", show_default="all")] = "",
+    whole: Annotated[bool, Option("--whole")] = False,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    answers: Annotated[Path | None, Option(metavar="DIR", show_default="nowhere")] = None,
+    max_new_tokens: options.MaxNewTokens = 32,
+    batch_size: options.BatchSize = 1,
 ) -> None:
-    """Choose what an adapter remembers of its LLM: plain RAG's best prompt and number of documents, and what to prune.
+    """Choose plain RAG's best prompt and number of documents for an adapter's LLM, and the adapter's pruning threshold.
 
     From each file come the records that r2ag train and train-encoder hold back, at most --limit of them. Evaluation
-    compares R²AG with the strongest plain RAG that they find, so they must be none that a test uses. Each choice is
-    the one with the highest Acc, or F1 where that is equal.
+    compares R²AG with the strongest plain RAG found here, so no test may use these records. Each choice has the highest
+    Acc; of equals, the highest F1.
+
+    Args:
+        data: The files that the adapter was trained on.
+        output: Where the adapter with the choices is written.
+        families: The prompt families to try.
+        whole: Take all records of files that no training saw, not the held-back part.
+        answers: Keep all answers there; a stopped run continues.
+
+    Examples:
+        r2ag choose --data nq.jsonl.gz hotpotqa.jsonl.gz --limit 30 --adapter my-adapter --output chosen
+        r2ag choose --data development.jsonl --whole --adapter my-adapter --output chosen
     """
     files = [*data, *(more or [])]
     check_files(files, "--data")
@@ -54,12 +54,11 @@ def choose(
     if answers is not None:
         check_folder(answers, "--answers")
     with libraries_to_stderr() as stdout:
-        note("Loading the models …")
-        options: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
+        given: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
         if families:
-            options["families"] = tuple(families.split(","))
-        records = _whole(files, limit, seed) if whole else held_back_records(files, adapter, limit, seed)
-        choice = _choose(records, adapter, folder, seed, options)
+            given["families"] = tuple(families.split(","))
+        records = _records(files, limit, seed) if whole else held_back_records(files, adapter, limit, seed)
+        choice = _choose(records, adapter, folder, seed, given)
         _print(choice, folder, stdout)
 
 
@@ -75,24 +74,23 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
     return [record for split in splits for record in sample(split.stopping + split.threshold, limit, seed)]
 
 
-def _whole(files: list[Path], limit: int | None, seed: int) -> list[Record]:
+def _records(files: list[Path], limit: int | None, seed: int) -> list[Record]:
     from r2ag.records import read_files
     from r2ag.records.mixture import sample
 
     return [record for records in read_files(files) for record in sample(records, limit, seed)]
 
 
-def _choose(records: list[Record], adapter: str, folder: Path, seed: int, options: dict[str, Any]) -> Choice:
-    from r2ag.cli.progress import MethodProgress
+def _choose(records: list[Record], adapter: str, folder: Path, seed: int, given: dict[str, Any]) -> Choice:
+    from r2ag.cli.progress import ProgressBar
     from r2ag.evaluation.choose import choose as choose_on
-    from r2ag.pipeline import Pipeline
     from r2ag.records.vectors import describe_records
 
-    pipeline = Pipeline.from_pretrained(adapter)
-    cache = None if options["output"] is None else options["output"] / "vectors"
+    pipeline = Models(adapter, None, None).load()
+    cache = None if given["output"] is None else given["output"] / "vectors"
     lists = describe_records(pipeline.encoder, records, cache)
-    with MethodProgress() as progress:
-        choice = choose_on(records, lists, pipeline.reader, pipeline.encoder, seed=seed, progress=progress, **options)
+    with ProgressBar("records") as progress:
+        choice = choose_on(records, lists, pipeline.reader, pipeline.encoder, seed=seed, progress=progress, **given)
     chosen = pipeline.reader.adapter
     chosen.config = choice.applied(chosen.config)
     chosen.save_pretrained(folder)
@@ -101,16 +99,16 @@ def _choose(records: list[Record], adapter: str, folder: Path, seed: int, option
 
 def _print(choice: Choice, folder: Path, stdout: TextIO) -> None:
     print(f"Acc and F1 on {choice.records} records: plain RAG with each prompt on the whole list", file=stdout)
-    print_facts(_marked(choice.family_scores, choice.family), stdout)
+    print_facts(stdout, *_marked(choice.family_scores, choice.family))
     print(f"\nwith {choice.family} on the top n documents", file=stdout)
-    print_facts(_marked(choice.top_n_scores, choice.top_n), stdout)
+    print_facts(stdout, *_marked(choice.top_n_scores, choice.top_n))
     if choice.prune_scores:
         print("\nR²AG that reads what has at least this probability", file=stdout)
-        print_facts(_marked(choice.prune_scores, choice.prune_threshold), stdout)
+        print_facts(stdout, *_marked(choice.prune_scores, choice.prune_threshold))
     print(f"\nwritten: {folder}", file=stdout)
 
 
-def _marked(scores: Mapping[Any, Score], best: object) -> list[tuple[str, object]]:
+def _marked(scores: Mapping[Any, Score], best: object) -> Facts:
     return [
         (str(tried), f"{one.acc:.3f}  {one.f1:.3f}{'  best' if tried == best else ''}") for tried, one in scores.items()
     ]

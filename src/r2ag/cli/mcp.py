@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-from r2ag.cli.options import (
-    AdapterName,
-    DocsToAnswerFrom,
-    EmbeddingsUrl,
-    EncoderName,
-    Llm,
-    MorePaths,
-    Retriever,
-    StoreInstead,
-    Threshold,
-)
+from r2ag.cli import options
+from r2ag.cli.checks import need
+from r2ag.cli.opening import Models, Search, Source
 from r2ag.cli.output import libraries_to_stderr, note
-from r2ag.cli.requirements import need_mcp
-from r2ag.cli.search import FinderChoice, FinderName, Reranker, StoreSearch
-from r2ag.cli.source import open_source
 
 
 def mcp(
-    docs: DocsToAnswerFrom = None,
-    more: MorePaths = None,
-    store: StoreInstead = None,
-    finder: FinderChoice = FinderName.DENSE,
-    reranker: Reranker = None,
-    encoder: EncoderName = None,
-    embeddings_url: EmbeddingsUrl = None,
-    llm: Llm = None,
-    retriever: Retriever = None,
-    adapter: AdapterName = None,
-    threshold: Threshold = None,
+    docs: options.Docs = None,
+    more: options.MorePaths = None,
+    store: options.Store = None,
+    finder: options.Finder = "dense",
+    reranker: options.Reranker = None,
+    encoder: options.Encoder = None,
+    embeddings_url: options.EmbeddingsUrl = None,
+    llm: options.Llm = None,
+    retriever: options.Retriever = None,
+    adapter: options.Adapter = None,
+    threshold: options.Threshold = None,
 ) -> None:
     """Give an MCP client the tools search and ask over your documents.
 
-    The client starts this command and talks to it over stdin and stdout; it ends with the client. In the client's
-    settings the command is r2ag, and its arguments are those below. Give whole paths, for the client chooses the folder
-    that it is started in.
-    """
-    need_mcp()
-    search = StoreSearch(None, finder, reranker, encoder, embeddings_url)
-    with libraries_to_stderr():
-        fill = open_source(docs, more, store, search)
-        note("Loading the models …")
-        from r2ag.integrations.mcp import new_server
-        from r2ag.pipeline import Pipeline
+    The client starts this command, talks to it over stdin and stdout, and ends it. In the client's settings the
+    command is r2ag, and its arguments are those below. Give absolute paths, since the client decides in which folder
+    the command runs.
 
-        pipeline = Pipeline.from_pretrained(adapter, llm, retriever, threshold=threshold)
+    Examples:
+        r2ag mcp --docs notes/
+        r2ag mcp --store my-store --finder hybrid
+    """
+    need("mcp")
+    source = Source(docs, more, store, Search(None, finder, reranker, encoder, embeddings_url))
+    with libraries_to_stderr():
+        fill = source.open()
+        pipeline = Models(adapter, llm, retriever, threshold).load()
+        from r2ag.integrations.mcp import new_server
+
         fill(pipeline)
         server = new_server(pipeline)
     note("Ready.")

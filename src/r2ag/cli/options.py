@@ -3,93 +3,109 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
+
+# Models
 
 Llm = Annotated[
-    str | None,
-    typer.Option("--llm", metavar="MODEL", help="The LLM: a folder or a hub name.", show_default="the adapter's"),
+    str | None, Option(metavar="MODEL", help="The LLM: a folder or a hub name.", show_default="the adapter's")
 ]
 Retriever = Annotated[
     str | None,
-    typer.Option(
-        "--retriever",
+    Option(
         metavar="MODEL",
         help="The bi-encoder (sentence-transformers): a folder or a hub name.",
         show_default="the adapter's",
     ),
 ]
-AdapterName = Annotated[
-    str | None,
-    typer.Option(
-        "--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default="the shipped one"
+Adapter = Annotated[
+    str | None, Option(metavar="ADAPTER", help="An adapter's folder or hub name.", show_default="the shipped one")
+]
+GivenAdapter = Annotated[str, Option(metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)]
+Threshold = Annotated[
+    float | None,
+    Option(
+        min=0,
+        max=1,
+        metavar="P",
+        help="The probability of relevance below which a document is not cited; if all are below, there is no answer.",
+        show_default="the adapter's",
     ),
 ]
-GivenAdapter = Annotated[
-    str, typer.Option("--adapter", metavar="ADAPTER", help="An adapter's folder or hub name.", show_default=False)
+EngineName = Literal["transformers", "vllm"]
+Engine = Annotated[
+    EngineName, Option(help="What the LLM runs in: this process, or the vLLM server that --engine-url names.")
 ]
-EncoderName = Annotated[
+EngineUrl = Annotated[
     str | None,
-    typer.Option(
-        "--encoder",
+    Option(
+        metavar="URL",
+        help="A vLLM server with --enable-prompt-embeds, as in http://127.0.0.1:8001/v1; its key is taken from "
+        "OPENAI_API_KEY.",
+        show_default="none",
+    ),
+]
+
+# Documents
+
+Docs = Annotated[
+    list[Path] | None,
+    Option(
+        metavar="PATH…",
+        help="Files, folders or patterns to answer from (text, Markdown, HTML, PDF, Word); more may follow, or repeat "
+        "--docs.",
+        show_default=False,
+    ),
+]
+MorePaths = Annotated[list[Path] | None, Argument(metavar="PATH", hidden=True)]
+"""What follows the first value of --docs or --pool: an option itself takes one value each time it is given."""
+Store = Annotated[
+    str | None,
+    Option(
+        metavar="STORE",
+        help="A store that r2ag index made, instead: a folder, postgresql://… or qdrant+http://…",
+        show_default=False,
+    ),
+]
+FinderName = Literal["dense", "bm25", "hybrid"]
+Finder = Annotated[FinderName, Option(help="How a store is searched: by vectors, by words, or by both.")]
+Reranker = Annotated[
+    str | None,
+    Option(
         metavar="MODEL",
-        help="The encoder whose vectors the store holds: a folder, a hub name, or what --embeddings-url calls it.",
+        help="A cross-encoder (sentence-transformers) that reorders what a store finds.",
+        show_default="none",
+    ),
+]
+Encoder = Annotated[
+    str | None,
+    Option(
+        metavar="MODEL",
+        help="The encoder whose vectors the store holds: a folder, a hub name, or its name at --embeddings-url.",
         show_default="the adapter's",
     ),
 ]
 EmbeddingsUrl = Annotated[
     str | None,
-    typer.Option(
-        "--embeddings-url",
+    Option(
         metavar="URL",
         help="An OpenAI-compatible server that has the --encoder, as in http://localhost:11434/v1; "
         "its key is taken from OPENAI_API_KEY.",
         show_default="none",
     ),
 ]
-Threshold = Annotated[
-    float | None,
-    typer.Option(
-        "--threshold",
-        min=0,
-        max=1,
-        metavar="P",
-        help="The probability of relevance from which on a document counts, to answer from and to cite.",
-        show_default="the adapter's",
-    ),
-]
-DocsToAnswerFrom = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--docs",
-        metavar="PATH…",
-        help="Files, folders or patterns to answer from; more may follow, or repeat --docs.",
-        show_default=False,
-    ),
-]
-StoreInstead = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="STORE",
-        help="A store that r2ag index made, instead: a folder, postgresql://… or qdrant+http://…",
-        show_default=False,
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on one machine.")]
-Limit = Annotated[
-    int | None,
-    typer.Option("--limit", min=1, metavar="N", help="Take N records, drawn by the seed.", show_default="all"),
-]
+
+# Records and runs
+
 RecordFiles = Annotated[
-    list[Path],
-    typer.Option("--data", metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False),
+    list[Path], Option(metavar="FILE…", help="Files of records (JSON lines); more may follow.", show_default=False)
 ]
-MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="The longest answer, in tokens.")]
-ListsAtOnce = Annotated[int, typer.Option("--batch-size", min=1, help="Lists read at once; more helps a GPU.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-MoreFiles = Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)]
-"""What follows the first value of --data: an option itself takes one value each time it is given."""
-MorePaths = Annotated[list[Path] | None, typer.Argument(metavar="PATH", hidden=True)]
-"""The same, of --docs and --pool."""
+MoreFiles = Annotated[list[Path] | None, Argument(metavar="FILE", hidden=True)]
+"""The same as MorePaths, after the first value of --data."""
+Limit = Annotated[int | None, Option(min=1, metavar="N", help="Take N records, drawn by the seed.", show_default="all")]
+Seed = Annotated[int, Option(min=0, help="The same seed gives the same result on one machine.")]
+MaxNewTokens = Annotated[int, Option(min=1, help="The longest answer, in tokens.")]
+BatchSize = Annotated[int, Option(min=1, help="Lists of documents read at once; more helps a GPU.")]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object and nothing else.")]

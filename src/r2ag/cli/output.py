@@ -1,4 +1,4 @@
-"""What commands write: plain words and tables that no text can garble, and JSON alone on stdout."""
+"""What commands write: text and tables that no document can garble, and JSON alone on stdout."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import io
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Facts = list[tuple[str, object]]
+"""Names and values, as print_facts shows them."""
 
 # They reorder the text around them on the screen; right-to-left letters themselves need none of them.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -19,7 +22,9 @@ _BREAKS = frozenset("\n\r\t\u2028\u2029")
 
 
 def clean(text: str, lines: bool = False) -> str:
-    """Text that a terminal shows and does not obey: no control characters, no reordering, no half characters.
+    """Text without control characters, so that a terminal shows it and does not obey it.
+
+    Characters that reorder the text around them are taken out, too; half characters become U+FFFD.
 
     Args:
         lines: keep line breaks; else they become spaces.
@@ -37,7 +42,7 @@ def _shown(character: str, lines: bool) -> str:
 
 
 def survive_any_text() -> None:
-    """Characters that the terminal's encoding lacks are written as escapes instead of ending the command."""
+    """Makes stdout and stderr write characters that their encoding lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -52,12 +57,12 @@ def libraries_to_stderr() -> Iterator[TextIO]:
 
 
 def note(message: str) -> None:
-    """Tells the user, on stderr, what goes on."""
+    """Tells the user on stderr what the command is doing."""
     print(clean(message), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any, stream: TextIO) -> None:
-    """One object, as text where stdout is UTF-8, else in ASCII; what UTF-8 can't hold becomes a JSON escape."""
+    """Prints one object: as text if the stream is UTF-8, else in ASCII with JSON escapes."""
     unicode_output = (stream.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, ensure_ascii=not unicode_output), file=stream)
 
@@ -70,7 +75,7 @@ def console(stream: TextIO) -> Console:
 
 
 def print_markdown(text: str, stream: TextIO) -> None:
-    """Laid out for a terminal, else as it is."""
+    """Prints Markdown: laid out on a terminal, elsewhere as it is."""
     from rich.markdown import Markdown
 
     text = clean(text, lines=True)
@@ -80,8 +85,8 @@ def print_markdown(text: str, stream: TextIO) -> None:
         print(text, file=stream)
 
 
-def print_facts(facts: Iterable[tuple[str, object]], stream: TextIO) -> None:
-    """Names and values in two columns."""
+def print_facts(stream: TextIO, *facts: tuple[str, object]) -> None:
+    """Prints names and values in two columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -94,7 +99,7 @@ def print_facts(facts: Iterable[tuple[str, object]], stream: TextIO) -> None:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it: "40 s", "12 min", "3 h 5 min"."""
+    """A duration: "40 s", "12 min" or "3 h 5 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -4,132 +4,67 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from r2ag.cli.output import in_words, note
 
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn, TaskID
-
-    from r2ag.store import Progress
+SPEED_SECONDS = 600  # the time left is estimated from this many seconds, since steps may be a minute apart
+SECONDS_BETWEEN_LINES = 30
 
 
-SPEED_SECONDS = 600  # what the time left is reckoned from: steps may be a minute apart
+class ProgressBar:
+    """Draws a bar on a terminal while the block lasts; elsewhere it writes a line now and then, and one at the end.
 
+    It is called as r2ag.types.Progress says. When a bar is full, work of another name gets a bar of its own.
 
-class _Bars:
-    """Bars that are drawn on a terminal only, while the block lasts."""
+    Args:
+        unit: what is counted, in the plural; None counts bytes.
+    """
 
-    def __init__(self, *columns: ProgressColumn) -> None:
-        from rich.console import Console
-        from rich.progress import Progress as Bars
-
-        target = Console(stderr=True, markup=False)
-        self._bars = Bars(*columns, console=target, speed_estimate_period=SPEED_SECONDS)
-
-    @property
-    def _drawn(self) -> bool:
-        return self._bars.console.is_terminal
+    def __init__(self, unit: str | None = None) -> None:
+        self._unit = unit
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn() if unit is None else MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, markup=False),
+            speed_estimate_period=SPEED_SECONDS,
+        )
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._drawn:
+        if self._bars.console.is_terminal:
             self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._drawn:
+        if self._bars.console.is_terminal:
             self._bars.stop()
 
-
-class MethodProgress(_Bars):
-    """A bar for each method on a terminal; elsewhere a line when each is done."""
-
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-        description = TextColumn("{task.description}", markup=False)
-        super().__init__(description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, method: str, done: int, total: int) -> None:
-        """Takes how many of the records a method has answered."""
-        if self._drawn:
-            if method not in self._tasks:
-                self._tasks[method] = self._bars.add_task(method, total=total)
-            self._bars.update(self._tasks[method], completed=done)
-        elif done == total:
-            note(f"{method}: {total} records")
-
-
-class StudyProgress(_Bars):
-    """A bar over all answers of a study with the time left; elsewhere a line now and then.
-
-    Answers that were there before come at once, so that the time left is reckoned from those that had to be made.
-    """
-
-    SECONDS = 30
-
-    def __init__(self, batch_size: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-
-        described = TextColumn("{task.description}", markup=False)
-        super().__init__(BarColumn(), MofNCompleteColumn(), described)
-        self._task = self._bars.add_task("", total=None)
-        self._batch_size = batch_size
-        self._before, self._made = 0, 0
-        self._told = time.monotonic()
-        self._started: float | None = None  # when the first answer was there: models had to be loaded for it
-
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Takes what is being done, and how many of all answers there are."""
+        """Takes the name of the work, and how much of it is done."""
+        tasks = self._bars.tasks
+        if not tasks or (tasks[-1].finished and tasks[-1].description != what):
+            self._bars.add_task(what, total=total)
+        task = self._bars.tasks[-1]
+        self._bars.update(task.id, description=what, completed=done, total=total)
+        if not self._bars.console.is_terminal:
+            self._write_line(what, done, total, task.time_remaining)
+
+    def _write_line(self, what: str, done: int, total: int, seconds_left: float | None) -> None:
         now = time.monotonic()
-        if self._started is None:
-            self._started = now
-        else:
-            self._made += min(self._batch_size, done - self._before)
-        self._before = done
-        left = f"{in_words((now - self._started) / self._made * (total - done))} left: " if self._made else ""
-        if self._drawn:
-            self._bars.update(self._task, completed=done, total=total, description=f"{left}{what}")
-        elif done == total or now - self._told >= self.SECONDS:
-            self._told = now
-            note(f"{done} of {total}, {left}{what}")
-
-
-class QuestionProgress(_Bars):
-    """A bar over the passages with the time left, and how many questions were kept; elsewhere a line now and then."""
-
-    LINES = 20
-
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-        kept = TextColumn("{task.description}", markup=False)
-        super().__init__(kept, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._task = self._bars.add_task("", total=None)
-        self._started = time.monotonic()
-
-    def __call__(self, done: int, total: int, kept: int) -> None:
-        """Takes how many of the passages were asked, and how many questions were kept."""
-        if self._drawn:
-            self._bars.update(self._task, completed=done, total=total, description=f"{kept} questions kept")
-        elif done == total or done % max(1, total // self.LINES) == 0:
-            left = (time.monotonic() - self._started) / done * (total - done)
-            note(f"{done} of {total} passages, {kept} questions kept, {in_words(left)} left …")
-
-
-class IndexProgress(_Bars):
-    """A bar over the bytes of the files to read, or over other things to do, with the time left."""
-
-    def __init__(self, what: str = "Indexing", unit: str | None = None) -> None:
-        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-        amount = DownloadColumn() if unit is None else MofNCompleteColumn()
-        super().__init__(TextColumn(what), BarColumn(), amount, TextColumn(unit or ""), TimeRemainingColumn())
-        self._task = self._bars.add_task("", total=None, visible=False)  # there may be nothing to do
-
-    def __call__(self, progress: Progress) -> None:
-        """Takes how far the work is."""
-        self._bars.update(self._task, completed=progress.done, total=progress.total, visible=True)
+        is_done = done == total and self._unit is not None  # bytes are of little interest when they are read
+        if not is_done and now - self._last_line < SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        amount = (
+            f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if self._unit is None else f"{done} of {total} {self._unit}"
+        )
+        left = f", {in_words(seconds_left)} left" if done < total and seconds_left is not None else ""
+        note(f"{what}: {amount}{left}")

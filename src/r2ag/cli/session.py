@@ -1,4 +1,4 @@
-"""`r2ag ask` without a question: questions and follow-ups, one after the other, with the models loaded once."""
+"""`r2ag ask` without a question: a conversation, with the models loaded once."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from r2ag.cli.answers import AnswerPrinter, Asking, print_citations, print_plain
-from r2ag.cli.documents import print_documents, short_sources
+from rich.text import Text
+
+from r2ag.answering.answers import Retrieved
+from r2ag.answering.follow_ups import Exchange
+from r2ag.cli.answers import Asking, print_citations
 from r2ag.cli.output import clean, console, note, print_facts
+from r2ag.cli.tables import print_documents, print_why, short_sources
 from r2ag.errors import InputError
-
-if TYPE_CHECKING:
-    from r2ag.answering.answers import Retrieved
-    from r2ag.answering.follow_ups import Exchange
-    from r2ag.types import Answer
+from r2ag.method.prompting import check_question
+from r2ag.types import Answer
 
 PROMPT = "> "
 COMMANDS = (
-    ("/docs", "the documents that the last answer was made from"),
+    ("/docs", "the documents of the last answer"),
     ("/docs N", "the text of document N"),
-    ("/why", "why the last answer is as it is"),
-    ("/compare", "what the same LLM answers without R²AG, from the same documents"),
-    ("/new", "forget the questions so far"),
+    ("/why", "what made the last answer"),
+    ("/compare", "plain RAG's answer: the same LLM and documents, without R²AG"),
+    ("/new", "start anew: forget the questions so far"),
     ("/help", "this list"),
     ("/quit", "leave; so does Ctrl-D"),
 )
@@ -46,19 +47,17 @@ class Session:
     at the next token. At the prompt it clears the line.
 
     Args:
-        compare: put plain RAG's answer beside every answer.
-        stream: what is said goes there; sentences about wrong input go to stderr.
+        stream: answers go there; sentences about wrong input go to stderr.
     """
 
-    def __init__(self, asking: Asking, compare: bool, stream: TextIO) -> None:
+    def __init__(self, asking: Asking, stream: TextIO) -> None:
         self._asking = asking
-        self._compare = compare
         self._stream = stream
         self._history: list[Exchange] = []
         self._last: Given | None = None
 
     def run(self) -> None:
-        """Until /quit, Ctrl-D or the pipe's end."""
+        """Takes lines until /quit, Ctrl-D or the end of the pipe."""
         at_terminal = sys.stdin.isatty()
         if at_terminal:
             note("Type a question, or /help.")
@@ -87,35 +86,28 @@ class Session:
             return
         match line.split():
             case ["/docs"]:
-                self._print_documents()
+                print_documents(self._given().answer, self._stream)
             case ["/docs", number]:
                 self._print_document(number)
             case ["/why"]:
                 self._explain()
             case ["/compare"]:
-                print_plain(self._asking.answer_plain(self._given().found), self._stream)
+                self._asking.answer_plain(self._given().found, self._stream)
             case ["/new"]:
                 self._history, self._last = [], None
                 print("The questions so far are forgotten.", file=self._stream)
             case ["/help"]:
-                print_facts(COMMANDS, self._stream)
+                print_facts(self._stream, *COMMANDS)
             case _:
                 raise InputError(f"There is no command {line}; /help lists those there are.")
 
     def _ask(self, question: str) -> None:
-        from r2ag.answering.follow_ups import Exchange
-        from r2ag.method.prompting import check_question
-
         check_question(question)
         understood = self._asking.pipeline.stand_alone(question, self._history)
         if understood != question:
             print(f"Understood as: {clean(understood)}", file=self._stream, flush=True)
         found = self._asking.find(understood)
-        writer = AnswerPrinter(self._stream, "R²AG:      " if self._compare else "")
-        answer = self._asking.answer(found, writer.write)
-        writer.end(answer)
-        if self._compare:
-            print_plain(self._asking.answer_plain(found), self._stream)
+        answer, _ = self._asking.answer(found, self._stream)
         print_citations(answer, self._stream)
         joined = understood.endswith(question)
         self._history.append(Exchange(question if joined else understood, answer.text))
@@ -124,17 +116,11 @@ class Session:
     def _given(self) -> Given:
         if self._last is None:
             raise InputError("There is no answer yet; type a question first.")
+        if not self._last.answer.documents:
+            raise InputError("No documents were found for the last question.")
         return self._last
 
-    def _print_documents(self) -> None:
-        answer = self._given().answer
-        if not answer.documents:
-            raise InputError("No documents were found for the last question.")
-        print_documents(answer, self._stream)
-
     def _print_document(self, number: str) -> None:
-        from rich.text import Text
-
         documents = self._given().answer.documents
         if not number.isdecimal() or not 1 <= int(number) <= len(documents):
             raise InputError(f"There is no document {number}; the last answer has {len(documents)}.")
@@ -146,20 +132,15 @@ class Session:
         console(self._stream).print(Text(clean(document.text, lines=True)))
 
     def _explain(self) -> None:
-        from r2ag.cli.why import print_why
-
         given = self._given()
-        if not given.answer.documents:
-            raise InputError("No documents were found for the last question.")
         explanation = None
         reader = self._asking.pipeline.reader
         if not reader.engine.has_llm:
-            note("What the anchors did can't be told: vLLM, which writes the answers, says nothing of it.")
+            note("The effect of the anchors can't be measured: vLLM, which writes the answers, does not expose it.")
         elif given.answer.text:
-            note("Reading the answer again, without one anchor after the other …")
+            note("Reading the answer again, leaving out one anchor after the other …")
             explanation = self._asking.explain(given.found, given.answer)
-        threshold = reader.adapter.config.calibration.threshold
-        print_why(given.answer, explanation, threshold, self._stream)
+        print_why(given.answer, explanation, reader.adapter.config.calibration.threshold, self._stream)
 
 
 def _typed(stream: TextIO) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""What one would type each time: options from environment variables and from the user's settings file.
+"""Defaults of options: from environment variables and from the user's settings file.
 
-The command line goes before R2AG_<COMMAND>_<OPTION> (R2AG_ASK_K, R2AG_DATA_MINE_COUNT), and that before the file, whose
-tables are commands and whose keys are long option names:
+The command line overrides the variable R2AG_<COMMAND>_<OPTION> (R2AG_ASK_K, R2AG_DATA_MINE_COUNT), and that overrides
+the file, whose tables are commands and whose keys are long option names:
 
     [ask]
     store = "~/notes-store"
@@ -10,8 +10,8 @@ tables are commands and whose keys are long option names:
     [data.mine]
     count = 20
 
-There is one file, the user's own. A file in the working folder would not do: whoever gives somebody a folder could then
-choose the model, the adapter or the server that reads their questions.
+There is one file, the user's own. A file in the working folder would be unsafe: somebody who gives you a folder could
+choose the model, the adapter or the server that reads your questions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TABLES = "options in tables named after commands, as in [ask]"
 
 
 def settings_file() -> Path | None:
-    """The file that $R2AG_SETTINGS names (none where that is empty), else the user's, where there is one.
+    """The file that $R2AG_SETTINGS names (no file if that is empty), else the user's; None if there is none.
 
     Raises:
         InputError: $R2AG_SETTINGS names no file.
@@ -53,7 +53,7 @@ def usual_file() -> Path:
 
 
 def use_settings(context: typer.Context) -> None:
-    """Gives all commands below the root's context their environment variables and what the file says.
+    """Gives every command its environment variables, and the defaults that the file sets.
 
     Raises:
         InputError: the file can't be read, names no command or option, or has a value of the wrong kind.
@@ -61,14 +61,14 @@ def use_settings(context: typer.Context) -> None:
     for path, command in _commands(context.command):
         for key, option in _options(command).items():
             option.envvar = "_".join(["R2AG", *path, key]).replace("-", "_").upper()
-            option.show_envvar = False  # thirty lines of help that say the same
+            option.show_envvar = False  # it would fill the help with thirty lines that say the same
     file = settings_file()
     if file is not None:
         context.default_map = _read_group(_toml(file), context.command, str(file), ())
 
 
 def said_of(command: str) -> dict[str, object]:
-    """What environment variables and the file say of a command's options, as they say it.
+    """The options of a command that environment variables and the file set, in their own words.
 
     Raises:
         InputError: the file can't be read.
@@ -156,5 +156,5 @@ def _as_typed(option: Any, value: Any, where: str) -> bool | str | list[str]:
 
 
 def _expanded(text: str) -> str:
-    """On the command line the shell does this."""
+    """Expands ~, as the shell does on the command line."""
     return str(Path(text).expanduser()) if text.startswith("~/") else text

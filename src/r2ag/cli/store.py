@@ -6,42 +6,44 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from r2ag.cli.output import print_facts
 
 StoreName = Annotated[
     str,
-    typer.Argument(
-        metavar="STORE",
-        help="A folder, postgresql://HOST/DATABASE or qdrant+http://HOST:6333/COLLECTION.",
-        show_default=False,
-    ),
+    Argument(help="A folder, postgresql://HOST/DATABASE or qdrant+http://HOST:6333/COLLECTION.", show_default=False),
 ]
 
 
 def info(store: StoreName) -> None:
-    """Show what a store holds and which encoder made its vectors."""
+    """Show what a store holds and which encoder made its vectors.
+
+    Examples:
+        r2ag store info my-store
+    """
     from r2ag.store import open_store
 
     found = open_store(store).info()
     fields = ", ".join(f"{name} ({_files(count)})" for name, count in found.fields.items())
     print_facts(
-        [
-            ("store", found.name),
-            ("files", found.files),
-            ("passages", found.documents),
-            ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
-            ("metadata", fields or "none of its own"),
-            ("size", f"{_megabytes(found.bytes_on_disk)} on disk"),
-            ("format", f"version {found.format_version}, generation {found.generation}"),
-        ],
         sys.stdout,
+        ("store", found.name),
+        ("files", found.files),
+        ("passages", found.documents),
+        ("encoder", f"{found.encoder}, {found.dimension} numbers a vector"),
+        ("metadata", fields or "none of its own"),
+        ("size", f"{_megabytes(found.bytes_on_disk)} on disk"),
+        ("format", f"version {found.format_version}, generation {found.generation}"),
     )
 
 
 def check(store: StoreName) -> None:
-    """Read all of a store and say whether it is sound."""
+    """Read all of a store and say whether it is sound.
+
+    Examples:
+        r2ag store check my-store
+    """
     from r2ag.store import open_store
 
     opened = open_store(store)
@@ -51,7 +53,11 @@ def check(store: StoreName) -> None:
 
 
 def compact(store: StoreName) -> None:
-    """Give the room that removed files took back to the disk."""
+    """Free the disk space that removed files took.
+
+    Examples:
+        r2ag store compact my-store
+    """
     from r2ag.store import open_store
 
     opened = open_store(store)
@@ -62,12 +68,16 @@ def compact(store: StoreName) -> None:
 
 def remove(
     store: StoreName,
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH…", help="Files, or folders of them; they may be gone.", show_default=False),
-    ],
+    paths: Annotated[list[Path], Argument(metavar="PATH…", show_default=False)],
 ) -> None:
-    """Take files out of a store; the files themselves stay as they are."""
+    """Take files out of a store; the files themselves stay as they are.
+
+    Args:
+        paths: Files or folders; they may be gone from the disk.
+
+    Examples:
+        r2ag store remove my-store notes/old.md
+    """
     from r2ag.store import open_store, remove_files
 
     print(f"{_files(remove_files(open_store(store), paths))} removed.")
@@ -75,26 +85,28 @@ def remove(
 
 def copy(
     store: StoreName,
-    target: Annotated[
-        str, typer.Argument(metavar="TO", help="Another store, of any kind; made where it is new.", show_default=False)
-    ],
+    target: Annotated[str, Argument(metavar="TO", show_default=False)],
 ) -> None:
     """Copy a store into another one of any kind, as it is: nothing is encoded again.
 
-    Both are read and compared in the end. Interrupt it whenever you like: the same command takes it up where it was.
+    In the end both are read and compared. You can interrupt it at any time: the same command continues.
+
+    Args:
+        target: Another store, of any kind; made where it is new.
+
+    Examples:
+        r2ag store copy my-store postgresql://ann@db.example.org/notes
     """
-    from r2ag.cli.progress import IndexProgress
+    from r2ag.cli.progress import ProgressBar
     from r2ag.store import copy_store, open_store
 
-    with IndexProgress("Copying", "passages") as progress:
+    with ProgressBar("passages") as progress:
         report = copy_store(open_store(store), target, progress)
     print_facts(
-        [
-            ("files", f"{report.files}, of which {report.copied} were copied now"),
-            ("passages", report.passages),
-            ("checksum", f"{report.checksum}, of both"),
-        ],
         sys.stdout,
+        ("files", f"{report.files}, of which {report.copied} were copied now"),
+        ("passages", report.passages),
+        ("checksum", f"{report.checksum}, of both"),
     )
 
 

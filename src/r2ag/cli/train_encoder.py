@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from r2ag.cli.folders import check_output
-from r2ag.cli.options import Limit, MoreFiles, RecordFiles, Seed
+from r2ag.cli import options
+from r2ag.cli.checks import check_output, need
 from r2ag.cli.output import libraries_to_stderr, note, print_facts
-from r2ag.cli.requirements import need_training
 from r2ag.errors import InputError
 from r2ag.io.atomic import whole_folder
 from r2ag.models.wheels import DEFAULT_RETRIEVER
@@ -26,42 +24,39 @@ if TYPE_CHECKING:
 DEFAULT = EncoderTrainingConfig()
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """How well an encoder ranks: mean average precision, and the share of relevant documents that stand first."""
-
-    map: float
-    recall_at_1: float
-
-    def __str__(self) -> str:
-        return f"MAP {self.map:.3f}, recall at 1 {self.recall_at_1:.3f}"
-
-
 def train_encoder(
-    data: RecordFiles,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="The LoRA's folder.", show_default=False)],
-    more: MoreFiles = None,
-    retriever: Annotated[
-        str, typer.Option("--retriever", metavar="MODEL", help="The bi-encoder to tune: a folder or a hub name.")
-    ] = DEFAULT_RETRIEVER,
-    epochs: Annotated[float, typer.Option(help="How often each record is read.")] = DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option(min=2, help="Questions a step.")] = DEFAULT.batch_size,
-    negatives: Annotated[
-        int, typer.Option(min=1, help="Of the record's own distractors, beside those of the batch.")
-    ] = DEFAULT.negatives,
-    learning_rate: Annotated[float, typer.Option(help="Falling linearly.")] = DEFAULT.learning_rate,
-    limit: Limit = None,
-    seed: Seed = DEFAULT.seed,
+    data: options.RecordFiles,
+    output: Annotated[Path, Option(metavar="DIR", show_default=False)],
+    more: options.MoreFiles = None,
+    retriever: Annotated[str, Option(metavar="MODEL")] = DEFAULT_RETRIEVER,
+    epochs: float = DEFAULT.epochs,
+    batch_size: Annotated[int, Option(min=2)] = DEFAULT.batch_size,
+    negatives: Annotated[int, Option(min=1)] = DEFAULT.negatives,
+    learning_rate: float = DEFAULT.learning_rate,
+    limit: options.Limit = None,
+    seed: options.Seed = DEFAULT.seed,
 ) -> None:
     """Fine-tune the feature encoder on records, as a LoRA that r2ag train puts into its adapter.
 
-    The records that r2ag train holds back are held back here too, with the same seed; a third of them says how well
-    the encoder ranks before and after.
+    The records that r2ag train holds back are held back here too, with the same seed; a third of them measures how
+    well the encoder ranks before and after.
+
+    Args:
+        output: The LoRA's folder.
+        retriever: The bi-encoder to tune: a folder or a hub name.
+        epochs: How often each record is read.
+        batch_size: Questions a step.
+        negatives: Distractors of each record that it is compared with, besides those of the batch.
+        learning_rate: The learning rate of AdamW, which falls linearly.
+
+    Examples:
+        r2ag train-encoder --data nq.jsonl.gz hotpotqa.jsonl.gz --output my-encoder
+        r2ag train --data nq.jsonl.gz --output my-adapter --encoder-lora my-encoder
     """
     from r2ag.records.mixture import mix, sample
     from r2ag.records.split import split_records
 
-    need_training()
+    need("train")
     if not (0 < epochs < float("inf") and 0 < learning_rate < float("inf")):
         raise InputError("--epochs and --learning-rate must be numbers above 0.")
     folder = check_output(output, "adapter_config.json")
@@ -77,30 +72,29 @@ def train_encoder(
 
         encoder = FeatureEncoder.from_pretrained(retriever)
         note(f"Ranking {len(held_back)} held-back records …")
-        before = ranking(encoder, held_back)
+        before = _ranking(encoder, held_back)
         with whole_folder(folder) as new:
             run(encoder, records, new, config)
-            after = ranking(encoder, held_back)
+            after = _ranking(encoder, held_back)
         print_facts(
-            [
-                ("records", f"{len(records)} to train on; ranking measured on {len(held_back)} held back"),
-                ("before", before),
-                ("after", after),
-                ("written", f"{folder}; use it with r2ag train --encoder-lora"),
-            ],
             stdout,
+            ("records", f"{len(records)} to train on; ranking measured on {len(held_back)} held back"),
+            ("before", before),
+            ("after", after),
+            ("written", f"{folder}; use it with r2ag train --encoder-lora"),
         )
 
 
-def ranking(encoder: FeatureEncoder, records: Sequence[Record]) -> Ranking:
-    """Measures the encoder on records that have a relevant document."""
+def _ranking(encoder: FeatureEncoder, records: Sequence[Record]) -> str:
+    """How well the encoder ranks: mean average precision, and the share of relevant documents that stand first."""
     from r2ag.encoder.encoder import rank_by_similarity
     from r2ag.evaluation.ranking import score_rankings
     from r2ag.records.vectors import describe_records
 
     lists = [rank_by_similarity(ranked) for ranked in describe_records(encoder, records)]
     scores = score_rankings([[bool(document.relevant) for document in ranked.documents] for ranked in lists])
-    return Ranking(fmean(s.average_precision for s in scores), fmean(s.recall_at_1 for s in scores))
+    precision, first = fmean(s.average_precision for s in scores), fmean(s.recall_at_1 for s in scores)
+    return f"MAP {precision:.3f}, recall at 1 {first:.3f}"
 
 
 def _check_pairs(records: Sequence[Record], held_back: Sequence[Record], config: EncoderTrainingConfig) -> None:

@@ -20,9 +20,9 @@ from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import plain_rag
 from r2ag.evaluation.metrics import acc, f1
 from r2ag.evaluation.ordering import Order
-from r2ag.evaluation.run import Progress, evaluate
+from r2ag.evaluation.run import evaluate
 from r2ag.method.templates import PLAIN_FAMILIES
-from r2ag.types import RankedList, Record
+from r2ag.types import Progress, RankedList, Record
 
 if TYPE_CHECKING:
     from r2ag.answering.reader import Reader

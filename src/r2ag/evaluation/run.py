@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,11 @@ from r2ag.evaluation.outcome import Evaluation
 from r2ag.evaluation.predictions import PredictionFile, digest_of
 from r2ag.evaluation.stored import write_stored
 from r2ag.io.atomic import write_whole
-from r2ag.types import RankedList, Record
+from r2ag.types import Progress, RankedList, Record
 
 if TYPE_CHECKING:
     from r2ag.answering.reader import Reader
     from r2ag.encoder.encoder import FeatureEncoder
-
-Progress = Callable[[str, int, int], None]
-"""Called with a method's name, the records that it has answered, and how many there are."""
 
 ASSESSED_AT_ONCE = 64
 

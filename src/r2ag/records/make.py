@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from r2ag.method.prompting import PromptTemplate
 from r2ag.method.templates import plain_template
 from r2ag.records.mine import stands_in
 from r2ag.records.question_writer import QuestionWriter
-from r2ag.types import Document, Record
+from r2ag.types import Document, Progress, Record
 
 _EXAMPLES = """Text: Filter coffee
 In 1908 Melitta Bentz, a housewife in Dresden, pierced the bottom of a brass pot and laid blotting paper from a school
@@ -49,9 +49,6 @@ MOST_ANSWER_WORDS = 10
 MOST_QUESTION_CHARACTERS = 300
 _WRITTEN = re.compile(r"(?:Question:)?\s*(?P<question>[^\n]+)\n+\s*Answer:\s*(?P<answer>[^\n]+)")
 _ABOUT_THE_TEXT = re.compile(r"\b(this|the|above|given) (text|passage|paragraph|document|excerpt|article)\b", re.I)
-
-Progress = Callable[[int, int, int], None]
-"""Called with the passages done, all of them, and the questions kept."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def make_questions(
             made.append(done[key])
             kept += not made[-1].left_out
             if progress is not None:
-                progress(number, len(passages), kept)
+                progress(f"{kept} questions kept", number, len(passages))
     return made
 
 

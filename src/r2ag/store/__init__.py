@@ -2,7 +2,7 @@
 
 from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile, StoreInfo
 from r2ag.store.copying import CopyReport, copy_store
-from r2ag.store.indexing import IndexReport, Progress, index_files, remove_files
+from r2ag.store.indexing import IndexReport, index_files, remove_files
 from r2ag.store.locations import create_store, open_store
 from r2ag.store.snapshot import Snapshot
 from r2ag.store.store import Store
@@ -15,7 +15,6 @@ __all__ = [
     "CopyReport",
     "Hit",
     "IndexReport",
-    "Progress",
     "Snapshot",
     "Store",
     "StoreInfo",

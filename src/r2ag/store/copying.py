@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from r2ag.errors import InputError
 from r2ag.store.base import AnySnapshot, AnyStore, StoredFile
-from r2ag.store.indexing import Progress
 from r2ag.store.locations import create_store
+from r2ag.types import Progress
 
 PASSAGES_AT_ONCE = 512
 
@@ -29,9 +29,7 @@ class CopyReport:
     checksum: str
 
 
-def copy_store(
-    source: AnyStore, target: str | Path, on_progress: Callable[[Progress], None] | None = None
-) -> CopyReport:
+def copy_store(source: AnyStore, target: str | Path, on_progress: Progress | None = None) -> CopyReport:
     """Copies what a store holds, then reads both and compares.
 
     When it is interrupted, even by a kill, the same call takes it up where it was.
@@ -57,7 +55,7 @@ def copy_store(
                         writer.put(files[name], snapshot.documents(ids), snapshot.vectors(ids))
                         done += len(ids)
                 if on_progress is not None:
-                    on_progress(Progress(done, total))
+                    on_progress("Copying", done, total)
         with into.snapshot() as copy:
             checksum = _compared(source.name, snapshot, into.name, copy)
     return CopyReport(len(files), sum(map(len, passages.values())), len(missing), checksum)

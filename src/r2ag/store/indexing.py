@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from r2ag.errors import InputError
 from r2ag.store.base import AnyStore, AnyWriter, StoredFile
 from r2ag.store.conditions import Value
 from r2ag.store.writer import check_fields, storable, with_fields
-from r2ag.types import Document
+from r2ag.types import Document, Progress
 
 # Read before they are encoded, which goes by length: the more there are, the less has to be padded. A pool of encoders
 # takes as many for each of them.
@@ -25,14 +25,6 @@ PASSAGES_AT_ONCE = 512
 ENCODED_AT_ONCE = WRITTEN_AT_ONCE = 128
 
 Passages = tuple[StoredFile, list[Document]]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far indexing is, in bytes of the files that have to be read."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ def index_files(
     paths: Sequence[Path],
     encoder: TextEncoder,
     fields: Mapping[str, Value] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> IndexReport:
     """Brings a store up to date with files and folders; what is gone from a folder, or can't be read, leaves the store.
 
@@ -63,6 +55,7 @@ def index_files(
 
     Args:
         fields: own metadata of all these files, besides what they have; unchanged ones get it too.
+        on_progress: is told of bytes of the files that have to be read.
 
     Raises:
         InputError: a path is missing, the metadata or the store can't be used, or the disk is full.
@@ -72,7 +65,7 @@ def index_files(
     with store.writing() as writer:
         with store.snapshot() as snapshot:
             known = snapshot.files()
-        indexing = _Indexing(writer, encoder, known, fields or {}, on_progress or (lambda progress: None))
+        indexing = _Indexing(writer, encoder, known, fields or {}, on_progress or (lambda what, done, total: None))
         return indexing.run([_absolute(path) for path in paths])
 
 
@@ -120,7 +113,7 @@ class _Indexing:
         encoder: TextEncoder,
         known: Mapping[str, StoredFile],
         fields: Mapping[str, Value],
-        on_progress: Callable[[Progress], None],
+        on_progress: Progress,
     ) -> None:
         self._writer = writer
         self._encoder = encoder
@@ -145,7 +138,7 @@ class _Indexing:
         self._write(batch)
         self._total = sum(sizes.values())
         if sizes:
-            self._on_progress(Progress(0, self._total))
+            self._on_progress("Indexing", 0, self._total)
         self._read_all(sizes)
         return IndexReport(**self._counts, skipped=tuple(self._skipped), unread=tuple(self._unread))
 
@@ -232,7 +225,7 @@ class _Indexing:
         self._done += batch.bytes_read
         self._counts["removed"] += len(batch.removed)
         self._counts["passages"] += len(vectors)
-        self._on_progress(Progress(self._done, self._total))
+        self._on_progress("Indexing", self._done, self._total)
 
     def _encode(self, batch: _Batch) -> np.ndarray:
         """The longest first, since texts of like length are padded little; progress is told in between."""
@@ -244,7 +237,7 @@ class _Indexing:
             part = order[start : start + at_once]
             vectors[part] = self._encoder.encode_documents([documents[index] for index in part])
             share = (start + len(part)) / len(documents)
-            self._on_progress(Progress(self._done + int(share * batch.bytes_read), self._total))
+            self._on_progress("Indexing", self._done + int(share * batch.bytes_read), self._total)
         return vectors
 
 

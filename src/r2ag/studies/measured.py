@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from r2ag.evaluation.methods.bench import adapter_settings, llm_fingerprint
 from r2ag.evaluation.predictions import digest_of
 from r2ag.io.atomic import write_whole
 from r2ag.studies.base import Condition, Measure
-from r2ag.types import RankedList, Record
+from r2ag.types import Progress, RankedList, Record
 
 if TYPE_CHECKING:
     from r2ag.pipeline import Pipeline
@@ -23,7 +23,7 @@ def measure_all(
     records: Sequence[Record],
     lists: Sequence[RankedList],
     output: Path,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """What the condition's Measure says of each list; also in measured-CONDITION.jsonl, from where a run goes on."""
     measure = condition.measure

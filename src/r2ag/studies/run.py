@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,15 +28,12 @@ from r2ag.studies.measured import measure_all
 from r2ag.studies.models import Models, untuned_encoder
 from r2ag.studies.outcome import Outcome, figures, values_of
 from r2ag.studies.study import Study, Titled
-from r2ag.types import RankedList, Record
+from r2ag.types import Progress, RankedList, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from r2ag.pipeline import Pipeline
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, and how many of all answers of the study are there."""
 
 
 @dataclass(frozen=True)

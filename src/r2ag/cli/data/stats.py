@@ -6,45 +6,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from r2ag.cli.data_options import FormatOption, Split, Subset, is_beir_input
-from r2ag.cli.options import AsJson
+from r2ag.cli import options
+from r2ag.cli.checks import need
+from r2ag.cli.data import records as shared
 from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
-from r2ag.cli.requirements import need_ranking
 from r2ag.models.wheels import DEFAULT_LLM
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from r2ag.cli.data_options import DataFormat
     from r2ag.encoder.encoder import FeatureEncoder
 
 
 def stats(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE…", help="Files, folders of BEIR's, or names on the Hugging Face hub.", show_default=False
-        ),
-    ],
-    retriever: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Also measure how well this bi-encoder ranks.", show_default="none"),
-    ] = None,
-    llm: Annotated[str, typer.Option("--llm", metavar="MODEL", help="Whose tokens are counted.")] = DEFAULT_LLM,
-    form: FormatOption = None,
-    subset: Subset = None,
-    split: Split = None,
-    as_json: AsJson = False,
+    sources: Annotated[list[str], Argument(metavar="FILE…", show_default=False)],
+    retriever: Annotated[str | None, Option(metavar="MODEL", show_default="none")] = None,
+    llm: Annotated[str, Option(metavar="MODEL")] = DEFAULT_LLM,
+    form: shared.Format = None,
+    subset: shared.Subset = None,
+    split: shared.Split = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show sizes of data sets, and how well a retriever ranks their documents.
 
     For each: records, documents and relevant documents a record, tokens, and with --retriever MAP, recall and nDCG. A
-    folder of BEIR's is searched as a whole, the first hundred passages count.
+    corpus in BEIR's format is searched as a whole, to rank 100.
+
+    Args:
+        sources: Files, folders in BEIR's format, or names on the Hugging Face hub.
+        retriever: Also measure how well this bi-encoder ranks.
+        llm: The LLM whose tokens are counted.
+
+    Examples:
+        r2ag data stats nq.jsonl.gz hotpotqa.jsonl.gz
+        r2ag data stats nq.jsonl.gz --retriever sentence-transformers/all-MiniLM-L6-v2 --json
     """
     if retriever is not None:
-        need_ranking()
+        need("ranking")
     with libraries_to_stderr() as stdout:
         from r2ag.encoder.encoder import FeatureEncoder
         from r2ag.models import load_tokenizer
@@ -62,7 +62,7 @@ def stats(
 
 def _describe(
     source: str,
-    form: DataFormat | None,
+    form: shared.DataFormat | None,
     subset: str | None,
     split: str | None,
     tokenizer: PreTrainedTokenizerFast,
@@ -71,13 +71,13 @@ def _describe(
     from r2ag.evaluation.describe import describe_corpus, describe_data
 
     note(f"Reading {source} …")
-    if is_beir_input(source, form):
+    if shared.is_beir_input(source, form):
         from r2ag.records.formats.beir import read_beir
 
         return {"form": "beir"} | describe_corpus(read_beir(Path(source), split or "test"), tokenizer, encoder)
     from r2ag.records.formats import read_data_set
 
-    found = read_data_set(source, form and form.value, subset=subset, split=split or "train")
+    found = read_data_set(source, form, subset=subset, split=split or "train")
     left_out = {"form": found.format, "left_out": found.left_out}
     return left_out | describe_data(found.records, tokenizer, encoder)
 
