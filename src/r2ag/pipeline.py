@@ -20,6 +20,7 @@ from r2ag.adapter.adapter import Adapter
 from r2ag.adapter.loading import PRETRAINED, load_adapted, load_encoder
 from r2ag.answering import streaming
 from r2ag.answering.answers import AnswerBuilder, Retrieved, Selection
+from r2ag.answering.explain import Explanation, explain
 from r2ag.answering.follow_ups import Exchange, stand_alone
 from r2ag.answering.reader import Reader, Reading
 from r2ag.encoder.encoder import FeatureEncoder
@@ -214,13 +215,12 @@ class Pipeline:
             selection = self.assess(retrieved, abstain=abstain, prune=prune)
             if not selection.keep:
                 return self.finish(selection, None)
-            turns = [*([Turn("system", system)] if system else []), *history]
             reading = self.reader.read(
                 [retrieved.ranked],
                 selection.assessment,
                 max_new_tokens,
                 keep=[selection.keep],
-                history=turns,
+                history=_turns(system, history),
                 on_text=on_text,
             )[0]
             return self.finish(selection, reading)
@@ -243,6 +243,26 @@ class Pipeline:
         if selection.assessment is None:
             return self._answers.of_nothing(selection.retrieved)
         return self._answers.of_reading(selection.retrieved, selection.assessment, selection.keep, reading)
+
+    def explain(
+        self,
+        retrieved: Retrieved,
+        answer: Answer,
+        *,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        system: str | None = None,
+        history: Sequence[Turn] = (),
+    ) -> Explanation:
+        """Says what each document's anchor did for an answer; see r2ag.answering.explain.
+
+        Args:
+            retrieved: what `answer` was given. The other options are those it was given, too.
+
+        Raises:
+            InputError: there is no answer to explain.
+        """
+        with self._turn:
+            return explain(self.reader, retrieved.ranked, answer, max_new_tokens, _turns(system, history))
 
     def stand_alone(self, question: str, history: Sequence[Exchange]) -> str:
         """A follow-up as a question that needs no conversation; see r2ag.answering.follow_ups.stand_alone."""
@@ -291,3 +311,7 @@ class Pipeline:
     def _own_vectors(self, found: Found) -> np.ndarray | None:
         """A finder's vectors, if this pipeline's encoder made them."""
         return found.vectors if found.encoder is not None and self._probe.same_as(found.encoder) else None
+
+
+def _turns(system: str | None, history: Sequence[Turn]) -> list[Turn]:
+    return [*([Turn("system", system)] if system else []), *history]

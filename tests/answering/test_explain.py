@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -107,6 +108,7 @@ def test_the_prompt_is_the_one_that_was_read():
     found = pipeline.find(QUESTION, some_documents(2))
     answer = pipeline.answer(found, max_new_tokens=NEW_TOKENS, system="Be brief.")
     with_system = explain(pipeline.reader, found.ranked, answer, NEW_TOKENS, history=(Turn("system", "Be brief."),))
+    assert pipeline.explain(found, answer, max_new_tokens=NEW_TOKENS, system="Be brief.") == with_system
     assert with_system != explain(pipeline.reader, found.ranked, answer, NEW_TOKENS)
 
 
@@ -116,3 +118,27 @@ def test_where_there_is_no_answer_there_is_nothing_to_explain():
     answer = replace(pipeline.answer(found, max_new_tokens=1), text="")
     with pytest.raises(InputError, match="no answer to explain"):
         explain(pipeline.reader, found.ranked, answer, NEW_TOKENS)
+
+
+def test_the_pipeline_explains_while_no_other_thread_uses_the_models(monkeypatch):
+    pipeline = new_pipeline()
+    found = pipeline.find(QUESTION, some_documents(2))
+    answer = pipeline.answer(found, max_new_tokens=NEW_TOKENS)
+    language_loss, others_may_begin = pipeline.reader.model.language_loss, []
+
+    def noting(*inputs):
+        with ThreadPoolExecutor(1) as other:
+            others_may_begin.append(other.submit(can_begin, pipeline).result(60))
+        return language_loss(*inputs)
+
+    monkeypatch.setattr(pipeline.reader.model, "language_loss", noting)
+    pipeline.explain(found, answer, max_new_tokens=NEW_TOKENS)
+    assert others_may_begin == [False] * 4
+    assert can_begin(pipeline)
+
+
+def can_begin(pipeline: Pipeline) -> bool:
+    """Whether this thread could use the models at once."""
+    if taken := pipeline._turn.acquire(blocking=False):
+        pipeline._turn.release()
+    return taken

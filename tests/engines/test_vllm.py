@@ -132,7 +132,7 @@ def test_streams_side_by_side(gateway: Running) -> None:
     with ThreadPoolExecutor(6) as clients:
         texts = list(clients.map(stream, [COFFEE, BRIDGE] * 3))
     assert all(word in text for word, text in zip(list(expected.values()) * 3, texts, strict=True))
-    assert gateway.service.places.taken == 0
+    assert gateway.service.slots.taken == 0
 
 
 def test_a_follow_up_is_made_to_stand_alone(gateway: Running) -> None:
@@ -184,7 +184,7 @@ def test_a_client_that_hangs_up_ends_vllms_work(endless: Running, vllm: VLLMProc
     with ask(endless, stream=True, max_tokens=1000) as chunks:
         next(chunks)
         assert vllm.running == 1
-    eventually(lambda: endless.service.places.taken == 0)
+    eventually(lambda: endless.service.slots.taken == 0)
     eventually(lambda: vllm.running == 0)
     assert vllm.finished == before
 
@@ -225,7 +225,7 @@ def test_an_engine_killed_in_the_middle_of_a_stream(
     vllm.start()
     assert gateway.http().get("/ready").status_code == 200
     assert "Bentz" in ask(gateway).choices[0].text
-    assert endless.service.places.taken == 0
+    assert endless.service.slots.taken == 0
 
 
 def test_no_more_of_the_llm_is_loaded_than_its_embeddings(there: Pipeline) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 import r2ag.server.library
 from r2ag.server.errors import ApiError
-from r2ag.server.library import Entry, former_uploads_folder, uploads_folder
+from r2ag.server.library import StoredDocument, former_uploads_folder, uploads_folder
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service
-from r2ag.store import Store, StoredFile, index_files
+from r2ag.store import Store, index_files
 from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running
 from tests.test_pipeline import new_pipeline
 
@@ -134,6 +137,47 @@ def test_files_indexed_by_the_command_are_listed_without_their_folders(tmp_path:
         assert (tmp_path / "notes/bridge.md").exists()
 
 
+def test_a_slow_disk_keeps_only_the_upload_waiting(store_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    added(store_server, "bridge.md")
+    writing, is_free = Event(), Event()
+    replace = Path.replace
+
+    def replace_late(path: Path, target: Path) -> Path:
+        writing.set()
+        is_free.wait(60)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_late)
+    with ThreadPoolExecutor(1) as client:
+        late = client.submit(upload, store_server, "late.md")
+        try:
+            assert writing.wait(60)
+            body = {"model": "r2ag", "prompt": QUESTION, "max_tokens": 1}
+            answer = httpx.post(f"{store_server.url}/v1/completions", json=body, timeout=10)
+            assert answer.status_code == 200
+            assert not late.done()
+        finally:
+            is_free.set()
+        assert late.result().status_code == 202
+
+
+def test_an_upload_that_fails_leaves_nothing_and_takes_nothing(
+    store_server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = added(store_server, "bridge.md")
+    library = store_server.service.library
+    assert library is not None
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", fail)
+        assert upload(store_server, "bridge.md", b"# Another").status_code == 500
+    assert [(file.name, file.read_bytes()) for file in library._folder.iterdir()] == [("bridge.md", BRIDGE)]
+    assert document(store_server, before["id"]) == before
+
+
 def test_a_list_comes_in_pages(store_server: Running) -> None:
     for number in range(5):
         added(store_server, f"{number}.md")
@@ -177,14 +221,14 @@ def test_a_document_that_becomes_ready_while_the_list_is_made_is_in_it(
     assert library is not None
     store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
     upload(store_server, "second.md")
-    make = r2ag.server.library._entry
+    make = r2ag.server.library._document
 
-    def make_late(file: StoredFile) -> Entry:
+    def make_late(*of_file: Any) -> StoredDocument:
         gate.set()
         eventually(lambda: not library._uploads)
-        return make(file)
+        return make(*of_file)
 
-    monkeypatch.setattr(r2ag.server.library, "_entry", make_late)
+    monkeypatch.setattr(r2ag.server.library, "_document", make_late)
     assert names(store_server) == ["first.md", "second.md"]
 
 
@@ -340,6 +384,19 @@ def test_an_upload_after_a_deletion_stays(store_server: Running) -> None:
     settled(store_server)
     assert document(store_server, entry["id"])["bytes"] == len(b"# Another")
     assert names(store_server) == ["a.md", "b.md"]
+
+
+def test_an_upload_that_waits_can_be_deleted(store_server: Running) -> None:
+    library, gate = store_server.service.library, Event()
+    assert library is not None
+    store_server.service.thread.run(gate.wait)  # indexing needs the models' thread
+    upload(store_server, "a.md")
+    entry = upload(store_server, "b.md").json()
+    deletion = library.delete(entry["id"])
+    gate.set()
+    deletion.result(60)
+    assert names(store_server) == ["a.md"]
+    assert [file.name for file in library._folder.iterdir()] == ["a.md"]
 
 
 def test_documents_of_a_store_whose_name_is_not_utf_8(tmp_path: Path) -> None:

@@ -74,13 +74,13 @@ def test_answers_written_side_by_side_are_as_alone(slowly: Event) -> None:
         with ThreadPoolExecutor(6) as clients:
             assert list(clients.map(ask, range(6))) == expected
         assert max(sizes) > 1
-        assert service.places.taken == 0
+        assert service.slots.taken == 0
 
 
 def test_a_full_queue_answers_429_and_says_when_to_come_back(small: Running) -> None:
     with ThreadPoolExecutor(3) as clients:
         streams = [clients.submit(lambda: small.http().post("/v1/chat/completions", json=LONG).text) for _ in range(3)]
-        eventually(lambda: small.service.places.taken == 3)
+        eventually(lambda: small.service.slots.taken == 3)
         with pytest.raises(openai.RateLimitError, match="The server is busy") as caught:
             small.openai().completions.create(model="r2ag", prompt=QUESTION)
         assert caught.value.response.headers["retry-after"] == "2"
@@ -100,7 +100,7 @@ def test_a_client_that_leaves_a_stream_frees_its_place(small: Running) -> None:
         lines = response.iter_lines()  # kept: httpx hangs up when nobody holds the iterator
         assert '"role":"assistant"' in next(lines).replace(" ", "")
         assert small.service.thread.writing == 1
-    eventually(lambda: small.service.places.taken == small.service.thread.writing == 0, 3)
+    eventually(lambda: small.service.slots.taken == small.service.thread.writing == 0, 3)
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -108,7 +108,7 @@ def test_a_client_that_leaves_before_its_answer_frees_its_place(small: Running, 
     others = [small.openai().chat.completions.create(**LONG) for _ in range(2)]
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{small.url}/v1/chat/completions", json={**LONG, "stream": stream}, timeout=0.3)
-    eventually(lambda: small.service.places.taken == 2, 3)
+    eventually(lambda: small.service.slots.taken == 2, 3)
     for other in others:
         other.close()
 
@@ -121,7 +121,7 @@ def test_an_answer_that_takes_too_long_is_given_up(slowly: Event) -> None:
         lines = server.http().post("/v1/chat/completions", json=LONG).text.split("\n\n")
         assert json.loads(lines[-3].removeprefix("data: "))["error"]["code"] == "timeout"
         assert lines[-2] == "data: [DONE]"
-        eventually(lambda: server.service.places.taken == server.service.thread.writing == 0, 3)
+        eventually(lambda: server.service.slots.taken == server.service.thread.writing == 0, 3)
         slowly.set()
 
 
@@ -170,6 +170,6 @@ def test_the_event_loop_stays_free_while_answers_are_written(small: Running) -> 
 def test_nothing_is_read_of_the_store_for_a_request_that_has_no_place(tmp_path: Path) -> None:
     with running(new_store_service(tmp_path / "store", Limits(batch=1, queue=0))) as server:
         (tmp_path / "store/store.sqlite").write_bytes(b"no database" * 1000)
-        with server.service.places.one():
-            response = server.http().post("/v1/completions", json={"model": "r2ag", "prompt": QUESTION})
+        server.service.slots.taken = 1
+        response = server.http().post("/v1/completions", json={"model": "r2ag", "prompt": QUESTION})
         assert response.status_code == 429

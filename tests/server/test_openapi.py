@@ -47,6 +47,18 @@ def test_whatever_is_sent_is_answered_as_described(store_server: Running, mode: 
         assert {status for label, status in sent if label == "POST /v1/completions"} >= {400}
 
 
+def test_it_is_described_as_it_answers(server: Running) -> None:
+    schema = server.http().get("/openapi.json").json()
+    assert schema["security"] == [{}, {"key": []}]
+    assert schema["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+    operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
+    assert len(operations) == OPERATIONS
+    for operation in operations:
+        assert {"400", "401"} <= set(operation["responses"])
+        assert "422" not in operation["responses"]  # FastAPI's own, which this server never gives
+    assert not {"HTTPValidationError", "ValidationError"} & set(schema["components"]["schemas"])
+
+
 def test_the_documentation_loads_nothing_from_elsewhere(server: Running) -> None:
     page = server.http().get("/docs").text
     assert "swagger" in page

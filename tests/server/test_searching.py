@@ -110,7 +110,7 @@ def test_a_search_ends_with_the_deadline_of_its_question(embeddings, tmp_path):
         embeddings.holding.set()
         response = ask(server)
         assert (response.status_code, response.json()["error"]["code"]) == (504, "timeout")
-        assert server.service.places.taken == 0
+        assert server.service.slots.taken == 0
         embeddings.released.set()
         assert ask(server).status_code == 200
 

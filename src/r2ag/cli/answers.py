@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from r2ag.answering.answers import Retrieved
-from r2ag.answering.explain import Explanation, explain
+from r2ag.answering.explain import Explanation
 from r2ag.cli.output import clean, print_json
 from r2ag.cli.tables import print_documents, short_sources
 from r2ag.io.as_dict import answer_fields
-from r2ag.method.prompting import Turn
 from r2ag.pipeline import Pipeline
 from r2ag.types import NOTHING_FOUND, Answer
 
@@ -53,9 +52,8 @@ class Asking:
         return text
 
     def explain(self, found: Retrieved, answer: Answer) -> Explanation:
-        """See r2ag.answering.explain.explain."""
-        history = [Turn("system", self.system)] if self.system else []
-        return explain(self.pipeline.reader, found.ranked, answer, self.max_new_tokens, history)
+        """See Pipeline.explain."""
+        return self.pipeline.explain(found, answer, max_new_tokens=self.max_new_tokens, system=self.system)
 
 
 class AnswerPrinter:

@@ -1,1 +1,1 @@
-"""R²AG inside other people's frameworks, one a file; each needs the extra of its name."""
+"""R²AG in other frameworks, one a file; each needs the extra of its name."""

@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from haystack import Document as HaystackDocument
 from haystack import component, default_from_dict, default_to_dict
 from haystack.dataclasses import ChatMessage, StreamingChunk
 from haystack.utils import deserialize_callable, serialize_callable
 
-from r2ag.errors import InputError
-from r2ag.integrations.asking import Asking, Chat, text_of
-from r2ag.integrations.conversion import document_of, most_relevant, score
+from r2ag.integrations.shared import Chat, asking, check_text_only, document_of, rerank, text_of
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document
@@ -29,7 +27,7 @@ from r2ag.types import Answer, Document
 
 @dataclass(frozen=True)
 class R2AGModels:
-    """Names of the models, which components that are given the same object share; loaded when they are first needed.
+    """Names of the models. Components with the same object share the models, which are loaded at first use.
 
     Attributes:
         adapter: as Pipeline.from_pretrained takes it; None is the shipped one.
@@ -51,8 +49,32 @@ class R2AGModels:
         return Pipeline.from_pretrained(self.adapter, self.llm, self.retriever)
 
 
+class _WithModels:
+    """Loads and saves the models of a component."""
+
+    models: R2AGModels
+
+    def warm_up(self) -> None:
+        """Loads the models."""
+        _ = self.models.pipeline
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Loads a saved component. Haystack reads `data` more than once, so it must not change."""
+        parameters = data.get("init_parameters", {})
+        objects: dict[str, Any] = {"models": R2AGModels(**parameters.get("models") or {})}
+        if (callback := parameters.get("streaming_callback")) is not None:
+            objects["streaming_callback"] = deserialize_callable(callback)
+        loaded: Self = default_from_dict(cls, data | {"init_parameters": parameters | objects})
+        return loaded
+
+    def _saved(self, **parameters: Any) -> dict[str, Any]:
+        saved: dict[str, Any] = default_to_dict(self, models=asdict(self.models), **parameters)
+        return saved
+
+
 @component
-class R2AGRanker:
+class R2AGRanker(_WithModels):
     """Puts documents in order of the calibrated probability that they are relevant, and leaves out the others.
 
     The probability is each document's new score; its meta gets it too, as `relevance_probability`, and the `features`
@@ -77,21 +99,9 @@ class R2AGRanker:
         self.threshold = threshold
         self.top_k = top_k
 
-    def warm_up(self) -> None:
-        """Loads the models."""
-        _ = self.models.pipeline
-
     def to_dict(self) -> dict[str, Any]:
         """The ranker as Haystack saves it."""
-        parameters = {"models": asdict(self.models), "threshold": self.threshold, "top_k": self.top_k}
-        saved: dict[str, Any] = default_to_dict(self, **parameters)
-        return saved
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> R2AGRanker:
-        """A ranker that was saved."""
-        loaded: R2AGRanker = default_from_dict(cls, _with_models(data))
-        return loaded
+        return self._saved(threshold=self.threshold, top_k=self.top_k)
 
     @component.output_types(documents=list[HaystackDocument])
     def run(
@@ -107,11 +117,9 @@ class R2AGRanker:
             ValueError: top_k is not positive.
         """
         _check_positive("top_k", top_k)
-        if not documents:
-            return {"documents": []}
-        scored = score(self.models.pipeline, query, _documents(documents))
+        most = top_k or self.top_k
         kept = []
-        for one in most_relevant(scored, self.threshold, top_k or self.top_k):
+        for one in rerank(self.models.pipeline, query, _documents(documents), self.threshold, most):
             original = documents[one.rank - 1]
             meta = original.meta | relevance_fields(one)
             kept.append(replace(original, score=one.relevance_probability, meta=meta))
@@ -119,7 +127,7 @@ class R2AGRanker:
 
 
 @component
-class R2AGGenerator:
+class R2AGGenerator(_WithModels):
     """Answers the last user message from documents.
 
     Messages before it make a follow-up stand alone, and a system message goes before the instruction. The meta of a
@@ -146,26 +154,10 @@ class R2AGGenerator:
         self.max_new_tokens = max_new_tokens
         self.streaming_callback = streaming_callback
 
-    def warm_up(self) -> None:
-        """Loads the models."""
-        _ = self.models.pipeline
-
     def to_dict(self) -> dict[str, Any]:
         """The generator as Haystack saves it."""
         callback = None if self.streaming_callback is None else serialize_callable(self.streaming_callback)
-        parameters = {"models": asdict(self.models), "max_new_tokens": self.max_new_tokens}
-        saved: dict[str, Any] = default_to_dict(self, **parameters, streaming_callback=callback)
-        return saved
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> R2AGGenerator:
-        """A generator that was saved."""
-        data = _with_models(data)
-        parameters = data["init_parameters"]
-        if parameters.get("streaming_callback") is not None:
-            parameters["streaming_callback"] = deserialize_callable(parameters["streaming_callback"])
-        loaded: R2AGGenerator = default_from_dict(cls, data)
-        return loaded
+        return self._saved(max_new_tokens=self.max_new_tokens, streaming_callback=callback)
 
     @component.output_types(replies=list[ChatMessage])
     def run(
@@ -185,14 +177,14 @@ class R2AGGenerator:
             InputError: the question or the documents can't be used.
         """
         said = [("user", messages)] if isinstance(messages, str) else [(one.role.value, _text(one)) for one in messages]
-        asking = Asking(self.models.pipeline, None, self.max_new_tokens)
+        ask = asking(self.models.pipeline, Chat.of(said), _documents(documents), None, self.max_new_tokens)
         callback = streaming_callback or self.streaming_callback
 
         def on_text(piece: str) -> None:
             if callback is not None:
                 callback(StreamingChunk(piece))
 
-        return {"replies": [_reply(asking(Chat.of(said), _documents(documents), on_text))]}
+        return {"replies": [_reply(ask(on_text))]}
 
 
 def _check_positive(name: str, value: int | None) -> None:
@@ -200,19 +192,12 @@ def _check_positive(name: str, value: int | None) -> None:
         raise ValueError(f"{name} is {value}; it must be 1 or more.")
 
 
-def _with_models(data: dict[str, Any]) -> dict[str, Any]:
-    """A copy, for Haystack reads the same dictionary more than once."""
-    parameters = data.get("init_parameters", {})
-    return data | {"init_parameters": parameters | {"models": R2AGModels(**parameters.get("models") or {})}}
-
-
 def _documents(documents: Sequence[HaystackDocument]) -> tuple[Document, ...]:
     return tuple(document_of(document.content, document.meta) for document in documents)
 
 
 def _text(message: ChatMessage) -> str:
-    if message.images or message.files:
-        raise InputError("A message holds more than text, and R²AG reads text alone; leave the rest out.")
+    check_text_only(not (message.images or message.files))
     return "\n".join(message.texts)
 
 

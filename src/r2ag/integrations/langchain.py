@@ -26,9 +26,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
 from r2ag.answering import streaming
-from r2ag.errors import InputError
-from r2ag.integrations.asking import Asking, Chat, refuse, text_of
-from r2ag.integrations.conversion import document_of, metadata_of, most_relevant, score
+from r2ag.integrations import shared
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document, ScoredDocument
@@ -56,8 +54,10 @@ class R2AGRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[LangChainDocument]:
         return [
-            LangChainDocument(scored.document.text, metadata=metadata_of(scored.document) | relevance_fields(scored))
-            for scored in score(self.pipeline, query, k=self.k)
+            LangChainDocument(
+                scored.document.text, metadata=shared.metadata_of(scored.document) | relevance_fields(scored)
+            )
+            for scored in shared.score(self.pipeline, query, k=self.k)
         ]
 
 
@@ -85,10 +85,8 @@ class R2AGCompressor(BaseDocumentCompressor):
         self, documents: Sequence[LangChainDocument], query: str, callbacks: Callbacks | None = None
     ) -> list[LangChainDocument]:
         """The documents that are kept, the most relevant first; copies, with more metadata."""
-        if not documents:
-            return []
-        scored = score(self.pipeline, query, _documents(documents))
-        return [_with_relevance(documents, one) for one in most_relevant(scored, self.threshold, self.top_n)]
+        kept = shared.rerank(self.pipeline, query, _documents(documents), self.threshold, self.top_n)
+        return [_with_relevance(documents[scored.rank - 1], scored) for scored in kept]
 
 
 class R2AGChatModel(BaseChatModel):
@@ -106,7 +104,7 @@ class R2AGChatModel(BaseChatModel):
         InputError: when asked, the question or the documents can't be used, or an option can't be honoured.
     """
 
-    # A cache would know a question again, and not the documents behind it.
+    # A cache would recognise a question without the documents behind it.
     cache: bool = False
     pipeline: Pipeline
     k: int | None = None
@@ -169,31 +167,29 @@ class R2AGChatModel(BaseChatModel):
         documents: Sequence[LangChainDocument] | None = None,
         **unknown: Any,
     ) -> streaming.Ask:
-        refuse([*unknown, *(["stop"] if stop else [])])
-        chat = Chat.of((_ROLES.get(message.type, message.type), _text(message)) for message in messages)
+        shared.refuse_options([*unknown, *(["stop"] if stop else [])])
+        chat = shared.Chat.of((_ROLES.get(message.type, message.type), _text(message)) for message in messages)
         own = None if documents is None else _documents(documents)
-        asking = Asking(self.pipeline, self.k, self.max_new_tokens)
-        return lambda on_text: asking(chat, own, on_text)
+        return shared.asking(self.pipeline, chat, own, self.k, self.max_new_tokens)
 
 
 def _text(message: BaseMessage) -> str:
     blocks = message.content if isinstance(message.content, list) else []
-    if message.type == "human" and any(not isinstance(block, str) and block.get("type") != "text" for block in blocks):
-        raise InputError("A message holds more than text, and R²AG reads text alone; leave the rest out.")
+    is_text = all(isinstance(block, str) or block.get("type") == "text" for block in blocks)
+    shared.check_text_only(is_text or message.type != "human")
     return str(message.text)
 
 
 def _documents(documents: Sequence[LangChainDocument]) -> tuple[Document, ...]:
-    return tuple(document_of(document.page_content, document.metadata) for document in documents)
+    return tuple(shared.document_of(document.page_content, document.metadata) for document in documents)
 
 
-def _with_relevance(documents: Sequence[LangChainDocument], scored: ScoredDocument) -> LangChainDocument:
-    original = documents[scored.rank - 1]
+def _with_relevance(original: LangChainDocument, scored: ScoredDocument) -> LangChainDocument:
     return original.model_copy(update={"metadata": original.metadata | relevance_fields(scored)})
 
 
 def _result(answer: Answer) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=AIMessage(text_of(answer), **_about(answer)))])
+    return ChatResult(generations=[ChatGeneration(message=AIMessage(shared.text_of(answer), **_about(answer)))])
 
 
 def _chunk(item: str | Answer) -> ChatGenerationChunk:
@@ -204,11 +200,8 @@ def _chunk(item: str | Answer) -> ChatGenerationChunk:
 
 def _about(answer: Answer) -> dict[str, Any]:
     read, written = answer.usage["prompt_tokens"], answer.usage["completion_tokens"]
+    metadata = {"model_provider": "r2ag", "model_name": answer.models["llm"], "r2ag": answer_fields(answer)}
     return {
-        "response_metadata": {
-            "model_provider": "r2ag",
-            "model_name": answer.models["llm"],
-            "r2ag": answer_fields(answer),
-        },
+        "response_metadata": metadata,
         "usage_metadata": UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written),
     }

@@ -11,9 +11,10 @@ from typing import Any
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.llms.generic_utils import (
-    astream_chat_response_to_completion_response,
-    chat_response_to_completion_response,
-    stream_chat_response_to_completion_response,
+    achat_to_completion_decorator,
+    astream_chat_to_completion_decorator,
+    chat_to_completion_decorator,
+    stream_chat_to_completion_decorator,
 )
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -39,8 +40,7 @@ from pydantic import Field
 
 from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.integrations.asking import Asking, Chat, refuse, text_of
-from r2ag.integrations.conversion import document_of, metadata_of, most_relevant, score
+from r2ag.integrations import shared
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document, ScoredDocument
@@ -74,12 +74,8 @@ class R2AGPostprocessor(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         if query_bundle is None:
             raise InputError("Nodes are relevant to a query; pass one as query_str or query_bundle.")
-        if not nodes:
-            return []
-        scored = score(self.pipeline, query_bundle.query_str, _documents(nodes))
-        return [
-            _with_relevance(nodes[one.rank - 1].node, one) for one in most_relevant(scored, self.cutoff, self.top_n)
-        ]
+        kept = shared.rerank(self.pipeline, query_bundle.query_str, _documents(nodes), self.cutoff, self.top_n)
+        return [_with_relevance(nodes[scored.rank - 1].node, scored) for scored in kept]
 
 
 class R2AGLLM(LLM):
@@ -107,7 +103,7 @@ class R2AGLLM(LLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What LlamaIndex wants to know of an LLM."""
+        """The LLM's sizes and name."""
         return LLMMetadata(
             context_window=self.pipeline.reader.context_window,
             num_output=self.max_new_tokens,
@@ -128,56 +124,37 @@ class R2AGLLM(LLM):
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """As `chat`, as it is written."""
-        ask = self._ask(messages, kwargs)
-
-        def responses() -> ChatResponseGen:
-            response = None
-            with closing(streaming.stream(ask)) as items:
-                for item in items:
-                    response = _next_response(item, response)
-                    yield response
-
-        return responses()
+        return _responses(self._ask(messages, kwargs))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """As `stream_chat`, for an event loop."""
-        ask = self._ask(messages, kwargs)
-
-        async def responses() -> ChatResponseAsyncGen:
-            response = None
-            async with aclosing(streaming.stream_async(ask)) as items:
-                async for item in items:
-                    response = _next_response(item, response)
-                    yield response
-
-        return responses()
+        return _responses_async(self._ask(messages, kwargs))
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The answer to the prompt."""
-        return chat_response_to_completion_response(self.chat([_user(prompt)], **kwargs))
+        return chat_to_completion_decorator(self.chat)(prompt, **kwargs)
 
     @llm_completion_callback()
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """As `complete`, for an event loop."""
-        return chat_response_to_completion_response(await self.achat([_user(prompt)], **kwargs))
+        return await achat_to_completion_decorator(self.achat)(prompt, **kwargs)
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """As `complete`, as it is written."""
-        return stream_chat_response_to_completion_response(self.stream_chat([_user(prompt)], **kwargs))
+        return stream_chat_to_completion_decorator(self.stream_chat)(prompt, **kwargs)
 
     @llm_completion_callback()
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
         """As `stream_complete`, for an event loop."""
-        return astream_chat_response_to_completion_response(await self.astream_chat([_user(prompt)], **kwargs))
+        return await astream_chat_to_completion_decorator(self.astream_chat)(prompt, **kwargs)
 
     def _ask(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> streaming.Ask:
-        refuse(options)
-        chat = Chat.of((message.role.value, _text(message)) for message in messages)
-        asking = Asking(self.pipeline, self.k, self.max_new_tokens)
-        return lambda on_text: asking(chat, None, on_text)
+        shared.refuse_options(options)
+        chat = shared.Chat.of((message.role.value, _text(message)) for message in messages)
+        return shared.asking(self.pipeline, chat, None, self.k, self.max_new_tokens)
 
 
 class R2AGQueryEngine(BaseQueryEngine):
@@ -203,8 +180,10 @@ class R2AGQueryEngine(BaseQueryEngine):
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(callback_manager)
+        self._pipeline = pipeline
         self._retriever = retriever
-        self._asking = Asking(pipeline, k, max_new_tokens)
+        self._k = k
+        self._max_new_tokens = max_new_tokens
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}
@@ -219,25 +198,21 @@ class R2AGQueryEngine(BaseQueryEngine):
 
     def _ask(self, query: QueryBundle, nodes: Sequence[NodeWithScore] | None) -> streaming.Ask:
         documents = None if nodes is None else _documents(nodes)
-        return lambda on_text: self._asking(Chat(query.query_str), documents, on_text)
-
-
-def _user(prompt: str) -> ChatMessage:
-    return ChatMessage(prompt, role=MessageRole.USER)
+        return shared.asking(self._pipeline, shared.Chat(query.query_str), documents, self._k, self._max_new_tokens)
 
 
 def _text(message: ChatMessage) -> str:
-    if message.role == MessageRole.USER and not all(isinstance(block, TextBlock) for block in message.blocks):
-        raise InputError("A message holds more than text, and R²AG reads text alone; leave the rest out.")
+    is_text = all(isinstance(block, TextBlock) for block in message.blocks)
+    shared.check_text_only(is_text or message.role != MessageRole.USER)
     return message.content or ""
 
 
 def _documents(nodes: Sequence[NodeWithScore]) -> tuple[Document, ...]:
-    return tuple(document_of(node.node.get_content(), node.node.metadata) for node in nodes)
+    return tuple(shared.document_of(node.node.get_content(), node.node.metadata) for node in nodes)
 
 
 def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
-    """A copy, since an index holds the node itself; figures of one query are nothing for its embeddings or prompts."""
+    """A copy with relevance, which embeddings and prompts leave out; an index may hold the node itself."""
     relevance = relevance_fields(scored)
     changes = {
         "metadata": node.metadata | relevance,
@@ -247,17 +222,29 @@ def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
     return NodeWithScore(node=node.model_copy(update=changes), score=scored.relevance_probability)
 
 
-def _node(document: Document) -> TextNode:
-    return TextNode(text=document.text, metadata=metadata_of(document))
-
-
 def _response(answer: Answer) -> ChatResponse:
-    message = ChatMessage(text_of(answer), role=MessageRole.ASSISTANT)
+    message = ChatMessage(shared.text_of(answer), role=MessageRole.ASSISTANT)
     return ChatResponse(message=message, delta="", raw=answer_fields(answer))
 
 
+def _responses(ask: streaming.Ask) -> ChatResponseGen:
+    response = None
+    with closing(streaming.stream(ask)) as items:
+        for item in items:
+            response = _next_response(item, response)
+            yield response
+
+
+async def _responses_async(ask: streaming.Ask) -> ChatResponseAsyncGen:
+    response = None
+    async with aclosing(streaming.stream_async(ask)) as items:
+        async for item in items:
+            response = _next_response(item, response)
+            yield response
+
+
 def _next_response(item: str | Answer, before: ChatResponse | None) -> ChatResponse:
-    """Of a stream: what is written so far, and its last piece."""
+    """The next response of a stream: the text so far, and its last piece."""
     if isinstance(item, Answer):
         return _response(item)
     written = "" if before is None else before.message.content or ""
@@ -265,6 +252,9 @@ def _next_response(item: str | Answer, before: ChatResponse | None) -> ChatRespo
 
 
 def _query_response(answer: Answer, found: Sequence[NodeWithScore] | None) -> Response:
-    nodes = [_node(one.document) if found is None else found[one.rank - 1].node for one in answer.documents]
-    sources = [_with_relevance(node, one) for node, one in zip(nodes, answer.documents, strict=True)]
-    return Response(text_of(answer), source_nodes=sources, metadata=answer_fields(answer))
+    sources = []
+    for scored in answer.documents:
+        document = scored.document
+        own = TextNode(text=document.text, metadata=shared.metadata_of(document))
+        sources.append(_with_relevance(own if found is None else found[scored.rank - 1].node, scored))
+    return Response(shared.text_of(answer), source_nodes=sources, metadata=answer_fields(answer))

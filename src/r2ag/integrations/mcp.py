@@ -17,8 +17,7 @@ from pydantic import Field
 from r2ag import __version__
 from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.integrations.asking import Asking, Chat, text_of
-from r2ag.integrations.conversion import most_relevant, score
+from r2ag.integrations.shared import Chat, asking, by_relevance, score, text_of
 from r2ag.io.as_dict import answer_fields, document_fields
 from r2ag.pipeline import DEFAULT_K, DEFAULT_NEW_TOKENS, Pipeline
 
@@ -32,7 +31,7 @@ _Count = Annotated[int, Field(description="How many passages to take.", ge=1)]
 
 
 def new_server(pipeline: Pipeline) -> MCPServer:
-    """A server over the pipeline's documents or store; what its tools can't use, they refuse with a plain sentence."""
+    """Builds a server over the pipeline's documents or store. Its tools refuse unusable input with a plain sentence."""
     server = MCPServer("r2ag", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
 
     @server.tool(title="Search the documents", annotations=_READ_ONLY)
@@ -40,14 +39,13 @@ def new_server(pipeline: Pipeline) -> MCPServer:
         """Finds passages for a question, the most relevant first, each with its probability of relevance."""
         with _plain_errors():
             scored = score(pipeline, question, k=k)
-        return {"documents": [document_fields(document) for document in most_relevant(scored)]}
+        return {"documents": [document_fields(document) for document in by_relevance(scored)]}
 
     @server.tool(title="Ask the documents", annotations=_READ_ONLY)
     async def ask(question: _Question, k: _Count = DEFAULT_K) -> dict[str, Any]:
         """Answers a question from the documents and cites, by rank, those that bear the answer out."""
-        asking = Asking(pipeline, k, DEFAULT_NEW_TOKENS)
         with _plain_errors():
-            answer = await streaming.answer_async(lambda on_text: asking(Chat(question), None, on_text))
+            answer = await streaming.answer_async(asking(pipeline, Chat(question), None, k, DEFAULT_NEW_TOKENS))
         return answer_fields(answer) | {"answer": text_of(answer)}
 
     return server
@@ -55,7 +53,7 @@ def new_server(pipeline: Pipeline) -> MCPServer:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Other errors than these the SDK tells to its log alone."""
+    """The SDK tells clients the text of a ToolError, and writes that of other errors only to its log."""
     try:
         yield
     except InputError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from r2ag.errors import EngineError, InputError
 
+logger = logging.getLogger(__name__)
 _SENTENCES = {
     404: "There is no such address; /docs lists those there are.",
     405: "This address takes another method; /docs lists what there is.",
@@ -54,7 +57,7 @@ class ApiError(Exception):
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
-    """The error as JSON has it."""
+    """The error's JSON."""
     kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
         error.status, "invalid_request_error" if error.status < 500 else "server_error"
     )
@@ -69,10 +72,16 @@ def error_response(error: ApiError) -> JSONResponse:
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Whatever ended a request, as a client may see it."""
+    """What a client is told of an exception."""
     match error:
         case ApiError():
             return error
+        case EngineError(timed_out=True):
+            sentence = "The engine that writes the answers takes too long; ask again later."
+            return ApiError(504, sentence, code="timeout")
+        case EngineError():  # it names machines, which clients don't learn
+            sentence = "The engine that writes the answers failed; ask again in a moment. The server's log says why."
+            return ApiError(502, sentence, code="engine_failed")
         case InputError():
             return ApiError(400, str(error))
         case TimeoutError():
@@ -88,19 +97,25 @@ def as_api_error(error: BaseException) -> ApiError:
     return ApiError(500, "The server failed at this request; its log says why.")
 
 
-def engine_error(error: EngineError) -> ApiError:
-    """What a client is told of a failure of the engine; the rest is for the log."""
-    if error.timed_out:
-        return ApiError(504, "The engine that writes the answers takes too long; ask again later.", code="timeout")
-    return ApiError(
-        502,
-        "The engine that writes the answers failed; ask again in a moment. The server's log says why.",
-        code="engine_failed",
-    )
+@contextmanager
+def store_errors(event: str, done: str) -> Iterator[None]:
+    """Logs what is wrong with the store: it may name folders and machines, which clients don't learn.
+
+    Args:
+        event: what the log calls it. done: what can't be done to the documents.
+
+    Raises:
+        ApiError: with what clients may know.
+    """
+    try:
+        yield
+    except InputError as error:
+        logger.error(event, extra={"fields": {"reason": str(error)}})
+        raise ApiError(503, f"The documents can't be {done} now; the server's log says why.") from None
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Has the app answer every error in OpenAI's form."""
+    """Makes the app answer every error in OpenAI's form."""
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
         return error_response(as_api_error(error))
@@ -110,7 +125,7 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _invalid(errors: Sequence[Any]) -> ApiError:
-    """The first thing wrong with a request. What was sent is not repeated: it may be long, or no valid text."""
+    """The first thing wrong with a request. What was sent is not repeated: it may be long, or not be valid text."""
     first = errors[0]
     if first["type"] == "json_invalid":
         return ApiError(400, f"The body is no valid JSON at character {first['loc'][-1]}; correct it.")

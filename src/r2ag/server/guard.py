@@ -1,10 +1,10 @@
-"""What a request has to pass before anything of it is read: by what name it asks, from which page, with which key."""
+"""Checks that a request must pass before it is read: its Host, Origin, key and size."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -18,14 +18,14 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = ("/page", "/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
 WRITE_PATH = "/v1/documents"
 MULTIPART_BYTES = 10_000  # what a form takes besides its file
-# What was not read of a body would otherwise be read on, however long it is.
+# Otherwise the rest of a body would be read, however long it is.
 _CLOSE = {"Connection": "close"}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
 class Guard:
-    """The outermost layer but the log.
+    """The outermost middleware but the log.
 
     A page from elsewhere can make a browser send requests here, by a name that its owner points at this machine (DNS
     rebinding) or with a form, which no CORS header prevents: hence the names that are answered to, and the Origin.
@@ -40,7 +40,7 @@ class Guard:
     limits: Limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or answers that it is refused."""
+        """Passes a request on, or refuses it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -57,12 +57,12 @@ class Guard:
             raise ApiError(403, "This server speaks HTTP alone.")
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if _name(f"//{host}") not in self.hosts:
+        if _place(f"//{host}").hostname not in self.hosts:
             raise ApiError(
                 421, "This server does not go by the name in the Host header; r2ag serve --allow-host adds a name."
             )
         origin = headers.get("origin")
-        if origin is not None and _place(origin) != host.lower():
+        if origin is not None and _place(origin).netloc != host.lower():
             raise ApiError(403, "Pages from elsewhere may not use this server (the Origin header is not its own).")
         path = scope["path"]
         if int(headers.get("content-length", "0")) > self._most_bytes(scope):
@@ -88,9 +88,9 @@ class Guard:
         return self.limits.upload_bytes + MULTIPART_BYTES if is_upload else self.limits.body_bytes
 
     def _bounded(self, receive: Receive, most_bytes: int) -> Receive:
-        """Receives a body that may take so many bytes and `limits.body_s` seconds; what comes after it may take longer.
+        """Limits a body to `most_bytes` and `limits.body_s` seconds; messages after it have no limit.
 
-        What it raises are HTTPExceptions, for FastAPI takes others for a body that it can't parse.
+        It raises HTTPExceptions, since FastAPI takes other exceptions for a body that it can't parse.
         """
         ends = asyncio.get_running_loop().time() + self.limits.body_s
         received, is_whole = 0, False
@@ -118,16 +118,9 @@ def _too_large(most_bytes: int) -> str:
     return f"The request's body is larger than {most_bytes:,} bytes; send less at once."
 
 
-def _name(address: str) -> str | None:
+def _place(address: str) -> SplitResult:
+    """The parts of an address, in lower case; empty if it is not valid."""
     try:
-        return urlsplit(address).hostname
+        return urlsplit(address.lower())
     except ValueError:
-        return None
-
-
-def _place(origin: str) -> str | None:
-    """The name with its port."""
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return None
+        return urlsplit("")

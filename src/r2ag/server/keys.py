@@ -17,7 +17,7 @@ _FORM = "each line is `read KEY` or `write KEY`"
 
 @dataclass(frozen=True)
 class Keys:
-    """SHA-256 digests of the keys; without any, everybody may do everything."""
+    """SHA-256 digests of the keys. Without keys, everybody may read and write."""
 
     read: frozenset[bytes] = frozenset()
     write: frozenset[bytes] = frozenset()
@@ -26,7 +26,7 @@ class Keys:
         return bool(self.read or self.write)
 
     def may_read(self, key: str) -> bool:
-        """Whether a key allows reading, which one for writing does too."""
+        """Whether a key allows reading; a key for writing does, too."""
         return not self or _is_among(key, self.read | self.write)
 
     def may_write(self, key: str) -> bool:
@@ -35,38 +35,37 @@ class Keys:
 
 
 def load_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
-    """The keys of a file and of the variables R2AG_READ_KEYS and R2AG_WRITE_KEYS, which hold them with commas between.
+    """Reads the keys of a file and of the variables R2AG_READ_KEYS and R2AG_WRITE_KEYS (separated by commas).
 
     Raises:
         InputError: the file can't be read, or a key is too short to be one.
     """
-    given = {
-        "read": [key for key in environment.get(READ_VARIABLE, "").split(",") if key.strip()],
-        "write": [key for key in environment.get(WRITE_VARIABLE, "").split(",") if key.strip()],
-    }
-    for key in (*given["read"], *given["write"]):
-        _check(key.strip(), f"in {READ_VARIABLE} or {WRITE_VARIABLE}")
+    keys = [
+        (right, key.strip(), f"in {variable}")
+        for right, variable in (("read", READ_VARIABLE), ("write", WRITE_VARIABLE))
+        for key in environment.get(variable, "").split(",")
+        if key.strip()
+    ]
     if file is not None:
-        for right, key in _lines(file):
-            given[right].append(key)
-    return Keys(*(frozenset(_digest(key.strip()) for key in given[right]) for right in ("read", "write")))
+        keys += _of_file(file)
+    for _, key, where in keys:
+        _check(key, where)
+    return Keys(*(frozenset(_digest(key) for own, key, _ in keys if own == right) for right in ("read", "write")))
 
 
-def _lines(file: Path) -> list[tuple[str, str]]:
+def _of_file(file: Path) -> list[tuple[str, str, str]]:
+    """Each key's right, the key, and its place for error messages."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"The keys in {file} can't be read ({reason}); {_FORM}.") from None
-    keys: list[tuple[str, str]] = []
+    keys: list[tuple[str, str, str]] = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
         match line.split():
             case [("read" | "write") as right, key]:
-                _check(key, f"at {file}, line {number},")
-                keys.append((right, key))
-            case _:
+                keys.append((right, key, f"at {file}, line {number},"))
+            case [first, *_] if not first.startswith("#"):
                 raise InputError(f"{file}, line {number}, is no key; {_FORM}.")
     if not keys:
         raise InputError(f"{file} holds no key; {_FORM}.")
@@ -83,6 +82,6 @@ def _digest(key: str) -> bytes:
 
 
 def _is_among(key: str, digests: frozenset[bytes]) -> bool:
-    """Takes the same time whichever matches, and whether one does."""
+    """Takes the same time whether and whichever key matches."""
     digest = _digest(key)
     return any([hmac.compare_digest(digest, known) for known in digests])  # noqa: C419 - all of them are compared

@@ -1,7 +1,7 @@
-"""The server's documents: a store, and a folder that holds what was uploaded.
+"""The server's documents: a store, and a folder that holds the uploaded files.
 
-The folder is what was asked for, the store what was made of it: after a crash, indexing the folder again makes them
-agree. One thread changes the store; searches go on meanwhile and see whole states.
+After a crash, indexing the folder again makes the store agree with it. One thread changes the store; searches run at
+the same time and see complete states.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import typer
+from pydantic import BaseModel
 
 from r2ag.corpus.formats import why_not_read
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.errors import InputError
-from r2ag.io.atomic import write_whole
-from r2ag.server.errors import ApiError
-from r2ag.store import AnySnapshot, AnyStore, Store, StoredFile, index_files, remove_files
+from r2ag.io.atomic import whole_file
+from r2ag.server.errors import ApiError, store_errors
+from r2ag.store import AnySnapshot, AnyStore, Store, index_files, remove_files
 from r2ag.store.writer import storable
 
 UPLOADS = "uploads"
@@ -35,27 +36,24 @@ _NOT_IN_NAMES = frozenset('/\\<>:"|?*')
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A document as clients see it: the path of its file stays here.
-
-    bytes: its size. modified: seconds since 1970. reason: why it could not be read, where it could not.
-    """
+class StoredDocument(BaseModel):
+    """A document of the store; it is searched once it is "ready". `reason` says why it "failed"."""
 
     id: str
+    object: Literal["document"] = "document"
     name: str
     bytes: int
-    modified: float
-    status: Literal["indexing", "ready", "failed"] = "ready"
-    reason: str = ""
+    modified: int  # seconds since 1970
+    status: Literal["indexing", "ready", "failed"]
+    reason: str
 
 
 class Library:
     """Adds, lists and deletes documents.
 
     Args:
-        encoder: the store's, for another thread than the models'.
-        folder: where uploads are; made where it is not there.
+        encoder: the store's; it must work on any thread.
+        folder: holds the uploaded files; made if it does not exist.
 
     Raises:
         InputError: the folder can't be made.
@@ -72,25 +70,26 @@ class Library:
         self._is_own = isinstance(store, Store) and self._folder == _absolute(uploads_folder(store))
         self._former = _absolute(former_uploads_folder(store))
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
-        self._uploads: dict[str, Entry] = {}  # those that are being indexed or have failed
-        self._lock = Lock()  # a file in the folder and what is noted of it change together
+        self._uploads: dict[str, StoredDocument] = {}  # those that wait for indexing, are being indexed or have failed
+        self._lock = Lock()  # a file in the folder and its entry in _uploads change together
 
     def start(self) -> None:
-        """Makes the store agree with the folder, which differ where the server was killed or the store moved."""
+        """Makes the store agree with the folder. They differ after the server was killed or the store was moved."""
         self._work.submit(self._agree)
 
     def close(self) -> None:
         """Finishes the document that is being indexed; the others are indexed at the next start."""
         self._work.shutdown(cancel_futures=True)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[StoredDocument]:
         """All documents, by id."""
-        uploads = dict(self._uploads)  # before the store, so that one which goes over to it meanwhile is in either
+        uploads = dict(self._uploads)  # before the store, so that no upload is missed that becomes ready meanwhile
         with self._snapshot() as snapshot:
-            stored = {entry.id: entry for entry in map(_entry, snapshot.files().values())}
-        return [entry for _, entry in sorted((stored | uploads).items())]
+            files = snapshot.files().values()
+            stored = [_document(file.source, file.size, file.modified) for file in files]
+        return [entry for _, entry in sorted(({entry.id: entry for entry in stored} | uploads).items())]
 
-    def entry(self, id_: str) -> Entry:
+    def entry(self, id_: str) -> StoredDocument:
         """One document.
 
         Raises:
@@ -108,41 +107,42 @@ class Library:
         with self._snapshot() as snapshot:
             return not len(snapshot)
 
-    def add(self, name: str, content: bytes) -> Entry:
-        """Keeps an upload and has it indexed; one of the same name is replaced.
+    def add(self, name: str, content: BinaryIO) -> StoredDocument:
+        """Writes an upload to the folder and queues it for indexing; the same name replaces. Waits for the disk.
 
         Raises:
             ApiError: the name can't be used, or files of its kind can't be read.
+            OSError: the file can't be written; nothing has changed.
         """
         check_name(name)
         path = self._folder / name
         if (reason := why_not_read(Path(name))) is not None:
             raise ApiError(400, f"The file {name!r} {reason}", "file")
-        if not content:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        if not size:
             raise ApiError(400, f"The file {name!r} is empty; upload one with text in it.", "file")
-        entry = Entry(document_id(self._source(name)), name, len(content), time.time(), "indexing")
+        entry = _document(self._source(name), size, time.time(), "indexing")
         with self._lock:
-            write_whole(path, content)
+            with whole_file(path) as new, new.open("wb") as file:
+                shutil.copyfileobj(content, file)
             self._uploads[entry.id] = entry
         self._work.submit(self._index, path, entry)
         return entry
 
     def delete(self, id_: str) -> Future[None]:
-        """Forgets a document, once what is being indexed is done; of those uploaded the file goes, too.
+        """Deletes a document, and its file if it was uploaded, once earlier uploads are indexed.
 
-        The future raises ApiError where the store can't be changed; all is as it was then.
+        The future raises ApiError where the store can't be changed; nothing has changed then.
 
         Raises:
             ApiError: there is none of this id.
         """
-        entry = self.entry(id_)
-        with self._lock:
-            pending = self._uploads.pop(id_, None)
-        return self._work.submit(self._forget, entry, pending)
+        return self._work.submit(self._forget, self.entry(id_))
 
     @contextmanager
     def _snapshot(self) -> Iterator[AnySnapshot]:
-        with _for_the_log_alone("read"), self._store.snapshot() as snapshot:
+        with store_errors("The store could not be read.", "read"), self._store.snapshot() as snapshot:
             yield snapshot
 
     def _agree(self) -> None:
@@ -155,8 +155,8 @@ class Library:
             logger.exception("Uploads could not be indexed.")
 
     def _is_emptied(self) -> bool:
-        """Whether the store knows uploads and its folder has none. An empty folder elsewhere says nothing: it may be
-        that of a server that takes no uploads, while another one took those that the store knows."""
+        """Whether the store knows uploads and its own folder has none. An empty folder elsewhere may belong to another
+        server than the one that took the uploads, so it proves nothing."""
         if not self._is_own:
             return False
         with self._store.snapshot() as snapshot:
@@ -171,8 +171,8 @@ class Library:
         try:
             for file in self._former.iterdir():
                 if not (self._folder / file.name).exists():
-                    write_whole(self._folder / file.name, file.read_bytes())
-                    file.unlink()
+                    with whole_file(self._folder / file.name) as new:
+                        shutil.move(file, new)
             if any(self._former.iterdir()):
                 logger.warning("Some uploads were not moved, since others have their names; move them.", extra=said)
             else:
@@ -183,7 +183,7 @@ class Library:
             logger.error("Uploads could not be moved; move them, or name their folder with --uploads.", extra=said)
 
     def _forget_moved(self) -> None:
-        """A store whose uploads were moved, or that was moved or restored, also knows them by their former folder."""
+        """Removes uploads under their former paths, after they or the store were moved or restored."""
         with self._store.snapshot() as snapshot:
             known = snapshot.files()
         moved = []
@@ -196,76 +196,56 @@ class Library:
         if moved:
             remove_files(self._store, moved)
 
-    def _index(self, path: Path, entry: Entry) -> None:
+    def _index(self, path: Path, entry: StoredDocument) -> None:
         if self._uploads.get(entry.id) is not entry:
-            return  # it was deleted or replaced meanwhile
+            return  # it was replaced meanwhile
         try:
             report = index_files(self._store, [path], self._encoder)
-        except Exception:  # such as another process that writes the store, which is not the file's fault
+        except Exception:  # not the file's fault: another process may be writing the store
             logger.exception("An upload could not be indexed.")
             reason = "It could not be indexed now; the server's log says why. Upload it again, or restart the server."
             self._settle(entry, reason, is_kept=True)
         else:
             self._settle(entry, f"It {report.skipped[0].reason}" if report.skipped else "", is_kept=False)
 
-    def _settle(self, entry: Entry, reason: str, is_kept: bool) -> None:
-        """Notes what became of an upload, unless it was deleted or replaced meanwhile."""
+    def _settle(self, entry: StoredDocument, reason: str, is_kept: bool) -> None:
+        """Records the outcome of indexing an upload, unless it was replaced meanwhile."""
         with self._lock:
             if self._uploads.get(entry.id) is not entry:
                 return
             if not reason:
                 del self._uploads[entry.id]
                 return
-            self._uploads[entry.id] = replace(entry, status="failed", reason=reason)
+            self._uploads[entry.id] = entry.model_copy(update={"status": "failed", "reason": reason})
             if not is_kept:
                 (self._folder / entry.name).unlink(missing_ok=True)
 
-    def _forget(self, entry: Entry, pending: Entry | None) -> None:
-        try:
-            with self._snapshot() as snapshot:
-                stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
-            if stored:
-                with _for_the_log_alone("changed"):
-                    remove_files(self._store, stored)
-        except ApiError:
-            self._take_back(pending)
-            raise
+    def _forget(self, entry: StoredDocument) -> None:
+        with self._snapshot() as snapshot:
+            stored = [Path(source) for source in snapshot.files() if document_id(source) == entry.id]
+        if stored:
+            with store_errors("The store could not be changed.", "changed"):
+                remove_files(self._store, stored)
         with self._lock:
-            is_replaced = entry.id in self._uploads
-            if document_id(self._source(entry.name)) == entry.id and not is_replaced:
+            upload = self._uploads.get(entry.id)
+            if upload is not None and upload.status == "indexing":
+                return  # a later upload: all earlier ones have been indexed by now
+            self._uploads.pop(entry.id, None)
+            if document_id(self._source(entry.name)) == entry.id:
                 (self._folder / entry.name).unlink(missing_ok=True)
 
-    def _take_back(self, pending: Entry | None) -> None:
-        """An upload that was to be deleted and could not be is what it was, unless it was replaced meanwhile."""
-        with self._lock:
-            if pending is None or pending.id in self._uploads:
-                return
-            self._uploads[pending.id] = pending
-        if pending.status == "indexing":
-            self._work.submit(self._index, self._folder / pending.name, pending)
-
     def _source(self, name: str) -> str:
-        """What the store knows an upload by."""
+        """The path by which the store knows an upload."""
         return storable(str(self._folder / name))
 
 
-@contextmanager
-def _for_the_log_alone(done: str) -> Iterator[None]:
-    """What is wrong with the store is told to the log, for it names folders of this machine."""
-    try:
-        yield
-    except InputError as error:
-        logger.error(f"The store could not be {done}.", extra={"fields": {"reason": str(error)}})
-        raise ApiError(503, f"The documents can't be {done} now; the server's log says why.") from None
-
-
 def _absolute(folder: Path) -> Path:
-    """As the store names its files."""
+    """Absolute, with links kept, as the store names its files."""
     return Path(os.path.abspath(folder))  # noqa: PTH100
 
 
 def uploads_folder(store: AnyStore) -> Path:
-    """Within an embedded store, else in the user's data folder on this machine, one for each store."""
+    """Inside an embedded store; for another store, a folder of its own in the user's data folder."""
     return store.folder / UPLOADS if isinstance(store, Store) else _data_folder() / UPLOADS / _digest_of_name(store)
 
 
@@ -286,12 +266,12 @@ def _digest_of_name(store: AnyStore) -> str:
 
 
 def document_id(source: str) -> str:
-    """What clients know a document by, in place of the path of its file."""
+    """The id that clients see instead of the file's path."""
     return f"doc-{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 def check_name(name: str) -> None:
-    """Refuses names that are no plain file name on every system.
+    """Refuses names that are not plain file names on every system.
 
     Raises:
         ApiError: says what is wrong.
@@ -303,5 +283,10 @@ def check_name(name: str) -> None:
         raise ApiError(400, f"A document's name takes 1 to {MAX_NAME_BYTES} bytes; {shown} does not.", "file")
 
 
-def _entry(file: StoredFile) -> Entry:
-    return Entry(document_id(file.source), Path(file.source).name, file.size, file.modified)
+def _document(
+    source: str, size: int, modified: float, status: Literal["indexing", "ready"] = "ready"
+) -> StoredDocument:
+    """A file as clients see it: by its name, without its path."""
+    return StoredDocument(
+        id=document_id(source), name=Path(source).name, bytes=size, modified=int(modified), status=status, reason=""
+    )

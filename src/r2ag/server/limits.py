@@ -1,8 +1,13 @@
-"""What a request may cost."""
+"""Limits of a request, and of how many are at work or wait."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+from r2ag.server.errors import ApiError
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,37 @@ class Limits:
     texts: int = 256  # in a request for embeddings
     new_tokens: int = 1024
 
+
+class Slots:
+    """Counts requests that are at work or wait, up to the limit; for one event loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.taken = 0
+        self._limits = limits
+
     @property
-    def places(self) -> int:
-        """Requests at work and waiting."""
-        return self.batch + self.queue
+    def are_free(self) -> bool:
+        """Whether one more request is accepted."""
+        return self.taken < self._limits.batch + self._limits.queue
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Holds a slot while the block runs.
+
+        Raises:
+            ApiError: all are taken (429, with Retry-After).
+            TimeoutError: the block takes longer than the deadline.
+        """
+        if not self.are_free:
+            raise ApiError(
+                429,
+                f"The server is busy: {self.taken} requests are at work or waiting. Try again in a moment.",
+                code="queue_full",
+                headers={"Retry-After": str(self._limits.retry_after_s)},
+            )
+        self.taken += 1
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                yield
+        finally:
+            self.taken -= 1

@@ -1,4 +1,4 @@
-"""JSON lines on stderr: each request, and what went wrong; no text of questions or documents unless asked."""
+"""Logs requests and errors as JSON lines on stderr, without the text of questions or documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -20,24 +20,16 @@ from r2ag.server.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class RequestFacts:
-    """What the log says of one request besides the usual; filled while it is answered."""
-
-    id: str
-    fields: dict[str, Any] = field(default_factory=dict)
+_fields: ContextVar[dict[str, Any]] = ContextVar("fields")
 
 
-_current: ContextVar[RequestFacts] = ContextVar("request")
-
-
-def current_request() -> RequestFacts:
-    """The request that this task answers."""
-    return _current.get()
+def log_with_request(**fields: Any) -> None:
+    """Adds fields to the log line of the current request."""
+    _fields.get().update(fields)
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; fields come with `extra={"fields": {…}}`."""
+    """Formats a record as one line of JSON; `extra={"fields": {…}}` adds fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -53,7 +45,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Has this package and uvicorn log one JSON object a line on stderr."""
+    """Makes this package and uvicorn log JSON lines on stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name in ("r2ag.server", "uvicorn"):
@@ -64,7 +56,7 @@ def log_as_json() -> None:
 
 @dataclass(frozen=True)
 class RequestLog:
-    """The outermost layer: counts, times and logs every request, and gives it an id."""
+    """The outermost middleware: counts, times and logs every request, and gives it an id."""
 
     app: ASGIApp
     metrics: Metrics
@@ -74,8 +66,8 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        facts = RequestFacts(uuid4().hex[:16])
-        _current.set(facts)
+        id_, fields = uuid4().hex[:16], dict[str, Any]()
+        _fields.set(fields)
         started = time.perf_counter()
         status = 499  # the client left before there was one
 
@@ -83,7 +75,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = facts.id
+                MutableHeaders(scope=message)["X-Request-Id"] = id_
             await send(message)
 
         try:
@@ -92,12 +84,12 @@ class RequestLog:
             status = 500
             raise
         finally:
-            self._note(scope, status, time.perf_counter() - started, facts)
+            self._note(scope, id_, status, time.perf_counter() - started, fields)
 
-    def _note(self, scope: Scope, status: int, seconds: float, facts: RequestFacts) -> None:
+    def _note(self, scope: Scope, id_: str, status: int, seconds: float, further: dict[str, Any]) -> None:
         path = getattr(scope.get("route"), "path", "other")  # /v1/documents/{id}: as many as there are routes
         self.metrics.requests.labels(path, str(status)).inc()
         self.metrics.seconds.labels(path).observe(seconds)
-        fields = {"request": facts.id, "method": scope["method"], "path": path, "status": status}
-        fields |= {"ms": round(seconds * 1000, 1)} | facts.fields
+        fields = {"request": id_, "method": scope["method"], "path": path, "status": status}
+        fields |= {"ms": round(seconds * 1000, 1)} | further
         logger.log(logging.ERROR if status >= 500 else logging.INFO, "request", extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Metrics:
-    """One server's figures, in a registry of their own."""
+    """One server's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -34,9 +34,9 @@ class Metrics:
         self.answers = Counter("r2ag_answers", "Answers by outcome.", ["outcome"], registry=self._registry)
 
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """A figure that is asked for when it is read."""
+        """Adds a gauge whose value is computed when it is read."""
         Gauge(name, description, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

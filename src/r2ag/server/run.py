@@ -1,4 +1,4 @@
-"""The server as a process: it listens, and ends when it is told to, with what runs finished."""
+"""Runs the server as a process: it listens, and finishes running requests before it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from r2ag.server.log import log_as_json
 
 
 def names_of(host: str, further: list[str]) -> frozenset[str]:
-    """The names that a server on this address answers to; "every address" is no name."""
+    """Names that requests may give in the Host header; 0.0.0.0 and :: stand for no name."""
     own = {host.strip("[]").lower()} if host not in ("0.0.0.0", "::") else set()
     return LOOPBACK | own | {name.lower() for name in further}
 
@@ -35,7 +35,7 @@ def check_exposure(host: str, keys: Keys) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one.
+    """Opens a listening socket; port 0 takes a free one.
 
     Raises:
         InputError: the address can't be had.
@@ -54,13 +54,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
-    """Serves until SIGTERM or Ctrl-C; then takes nothing new, and ends when what runs is done."""
+    """Serves until SIGTERM or Ctrl-C; then refuses new requests and ends when the running ones are done."""
     log_as_json()
     new_server(app, limits).run(sockets=[listening])
 
 
 def new_server(app: FastAPI, limits: Limits) -> uvicorn.Server:
-    """uvicorn, set up for an app."""
+    """A uvicorn server for an app."""
     config = uvicorn.Config(
         app,
         log_config=None,

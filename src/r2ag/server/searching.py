@@ -1,31 +1,34 @@
-"""Finding documents beside the models' thread, so that a slow disk or another machine holds up nobody's answer."""
+"""Searches in threads of their own, so that a slow disk or another machine delays no answer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from r2ag.encoder.encoder import FeatureEncoder, TextEncoder
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder, StoreFinder
 from r2ag.retrieval.rerank import RerankedFinder, relevance_scores
-from r2ag.server.encoder import QueuedEncoder, slices
 from r2ag.server.errors import ApiError
 from r2ag.server.model_thread import ModelThread
 from r2ag.types import Document
 
+Item = TypeVar("Item")
+TEXTS_AT_ONCE = 8  # this bounds how long an answer's next token waits
+
 
 class Searching:
-    """Asks a finder on threads of its own; what that does with models, the models' thread does for it.
+    """Runs a finder in threads of its own; models that it uses run on the model thread.
 
     Args:
         is_empty: whether there is nothing to search, which is asked before each search.
-        size: searches side by side. One that nobody waits for any more keeps its place until it is done.
+        size: searches at the same time. A cancelled one keeps its thread until it is done.
     """
 
     def __init__(self, finder: Finder, is_empty: Callable[[], bool], thread: ModelThread, size: int) -> None:
@@ -34,7 +37,7 @@ class Searching:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="searching")
 
     async def find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
-        """What is found, and how many milliseconds it took; raises what Finder.find raises.
+        """What is found, and the milliseconds it took; raises what Finder.find raises.
 
         Raises:
             ApiError: there is nothing to search.
@@ -42,7 +45,7 @@ class Searching:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, question, k, where)
 
     def close(self) -> None:
-        """Waits for the searches at work; they need the models' thread until their end."""
+        """Waits for running searches; they need the model thread until their end."""
         self._threads.shutdown(cancel_futures=True)
 
     def _find(self, question: str, k: int, where: str | None) -> tuple[Found, float]:
@@ -53,13 +56,43 @@ class Searching:
         return found, (time.perf_counter() - started) * 1000
 
 
+class QueuedEncoder:
+    """Encodes from other threads, through the model thread, a few texts at a time."""
+
+    def __init__(self, encoder: FeatureEncoder, thread: ModelThread) -> None:
+        self.name = encoder.name
+        self.dimension = encoder.dimension
+        self.max_tokens = encoder.max_tokens
+        self.count_tokens: Callable[[str], int] = encoder.token_counter()
+        self._encoder = encoder
+        self._thread = thread
+
+    def encode_queries(self, queries: Sequence[str]) -> np.ndarray:
+        """Vectors of questions: float32, shape (len(queries), dimension)."""
+        return self._in_slices(self._encoder.encode_queries, queries)
+
+    def encode_documents(self, documents: Sequence[Document]) -> np.ndarray:
+        """Vectors of documents: float32, shape (len(documents), dimension)."""
+        return self._in_slices(self._encoder.encode_documents, documents)
+
+    def _in_slices(self, encode: Callable[[Sequence[Item]], np.ndarray], items: Sequence[Item]) -> np.ndarray:
+        parts = [self._thread.run(partial(encode, part)).result() for part in slices(items)]
+        return np.concatenate([np.zeros((0, self.dimension), dtype=np.float32), *parts])
+
+
+def slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """TEXTS_AT_ONCE at a time."""
+    for start in range(0, len(items), TEXTS_AT_ONCE):
+        yield items[start : start + TEXTS_AT_ONCE]
+
+
 def queued(encoder: TextEncoder, thread: ModelThread) -> TextEncoder:
-    """The encoder for other threads than the models'; a server's is for all threads as it is."""
+    """The encoder for use in other threads; one that asks a server can be used as it is."""
     return QueuedEncoder(encoder, thread) if isinstance(encoder, FeatureEncoder) else encoder
 
 
 def _of_any_thread(finder: Finder, thread: ModelThread) -> Finder:
-    """The same finder, which other threads than the models' may ask."""
+    """The same finder for use in other threads."""
     if isinstance(finder, RerankedFinder):
         return _QueuedReranking(_of_any_thread(finder.finder, thread), finder, thread)
     if isinstance(finder, BM25Finder | DenseFinder | HybridFinder):
@@ -77,7 +110,7 @@ def _with_queued_encoders(finder: StoreFinder, thread: ModelThread) -> StoreFind
 
 
 class _QueuedReranking(RerankedFinder):
-    """The cross-encoder reads some pairs at a time."""
+    """Reranks on the model thread, a few pairs at a time."""
 
     def __init__(self, finder: Finder, reranked: RerankedFinder, thread: ModelThread) -> None:
         super().__init__(finder, reranked.model, reranked.depth)
@@ -90,7 +123,7 @@ class _QueuedReranking(RerankedFinder):
 
 
 class _OnModelThread:
-    """A finder of a kind that is not known here: it may use models however it likes."""
+    """Runs an unknown kind of finder on the model thread, since it may use models."""
 
     def __init__(self, finder: Finder, thread: ModelThread) -> None:
         self._finder = finder

@@ -1,30 +1,26 @@
-"""What the routes work with, made of one pipeline."""
+"""What the routes use: a pipeline and the server's parts around it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from r2ag.answering.follow_ups import Exchange
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.engines.base import AnswerWriter
 from r2ag.engines.batch import Batch
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
+from r2ag.io.as_dict import answer_fields
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, AnswerRequest
 from r2ag.server.errors import ApiError
 from r2ag.server.library import Library, document_id, uploads_folder
-from r2ag.server.limits import Limits
+from r2ag.server.limits import Limits, Slots
 from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
-from r2ag.server.places import Places
-from r2ag.server.schemas.asking import (
-    AnswerDocument,
-    AnswerFacts,
-    GivenDocument,
-    Selection,
-    answer_document,
-)
+from r2ag.server.schemas.requests import GivenDocument, R2AGOptions
+from r2ag.server.schemas.responses import AnswerFacts
 from r2ag.server.searching import Searching, queued
 from r2ag.store import AnyStore, read_where
 from r2ag.types import Answer, Document
@@ -32,18 +28,17 @@ from r2ag.types import Answer, Document
 
 @dataclass(frozen=True)
 class Service:
-    """The server's parts; `searching` and `library` are None where the documents are held in memory, `elsewhere` where
-    the LLM is in this process."""
+    """The server's parts. `searching` and `library` are None if the documents are held in memory; `elsewhere` is None
+    if the LLM runs in this process."""
 
     pipeline: Pipeline
     thread: ModelThread
-    places: Places
+    slots: Slots
     answering: Answering
     searching: Searching | None
     library: Library | None
     limits: Limits
     metrics: Metrics
-    log_text: bool
     elsewhere: VLLMEngine | None
 
     @classmethod
@@ -59,9 +54,9 @@ class Service:
         """A service that answers as the pipeline does.
 
         Args:
-            store: what the pipeline's finder searches, where documents may be added.
-            store_encoder: the one that made its vectors; None is the pipeline's.
-            uploads: the folder of documents that are added; None is the store's own.
+            store: the one that the pipeline's finder searches; documents can be added to it.
+            store_encoder: made the store's vectors; None is the pipeline's encoder.
+            uploads: the folder for uploaded documents; None is the store's own.
 
         Raises:
             InputError: the LLM can't write several answers side by side.
@@ -71,7 +66,7 @@ class Service:
         batch = Batch(pipeline.reader.model.llm) if engine.has_llm else None
         thread = ModelThread(batch, limits.batch)
         elsewhere = engine if isinstance(engine, VLLMEngine) else None
-        places = Places(limits.places, limits.retry_after_s)
+        slots = Slots(limits)
         library = None
         if store is not None:
             encoder = queued(store_encoder or pipeline.encoder, thread)
@@ -80,39 +75,48 @@ class Service:
         if pipeline.finder is not None:
             is_empty = library.is_empty if library is not None else lambda: False
             searching = Searching(pipeline.finder, is_empty, thread, limits.batch)
-        metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: places.taken)
+        metrics.watch("r2ag_places_taken", "Requests at work or waiting.", lambda: slots.taken)
         writer: AnswerWriter = elsewhere or thread
         metrics.watch("r2ag_answers_writing", "Answers that are being written.", lambda: writer.writing)
-        answering = Answering(pipeline, thread, writer, searching, places, metrics, limits.deadline_s)
-        return cls(pipeline, thread, places, answering, searching, library, limits, metrics, log_text, elsewhere)
+        answering = Answering(pipeline, thread, writer, searching, slots, metrics, log_text)
+        return cls(pipeline, thread, slots, answering, searching, library, limits, metrics, elsewhere)
 
     def start(self) -> None:
-        """Begins to work."""
+        """Starts the threads."""
         self.thread.start()
         if self.library is not None:
             self.library.start()
 
     def close(self) -> None:
-        """Finishes what runs; indexing and searching need the models' thread until their end."""
+        """Finishes running work; indexing and searching need the model thread until their end."""
         if self.library is not None:
             self.library.close()
         if self.searching is not None:
             self.searching.close()
         self.thread.close()
 
-    def asked(self, request: Selection, question: str, sampling: Sampling) -> AnswerRequest:
-        """A request's question, checked.
+    def asked(
+        self,
+        request: R2AGOptions,
+        question: str,
+        sampling: Sampling,
+        history: tuple[Exchange, ...] = (),
+        system: str = "",
+        is_plain: bool = False,
+    ) -> AnswerRequest:
+        """Checks a request for an answer.
 
         Raises:
             ApiError: it goes beyond the limits.
             InputError: its condition can't be read.
         """
+        most = self.limits.document_characters
+        if len(system) > most:
+            sentence = f"The system messages have {len(system):,} characters; shorten them to {most:,}."
+            raise ApiError(400, sentence, "messages")
         if sampling.max_new_tokens > self.limits.new_tokens:
-            raise ApiError(
-                400,
-                f"max_tokens is {sampling.max_new_tokens}; this server writes at most {self.limits.new_tokens}.",
-                "max_tokens",
-            )
+            sentence = f"max_tokens is {sampling.max_new_tokens}; this server writes at most {self.limits.new_tokens}."
+            raise ApiError(400, sentence, "max_tokens")
         if request.where is not None:
             if self.library is None or request.documents is not None:
                 raise ApiError(400, "Only a store's documents can be chosen by a condition; leave where out.", "where")
@@ -121,73 +125,45 @@ class Service:
         return AnswerRequest(
             question,
             sampling,
-            documents=documents,
-            k=request.k,
-            where=request.where,
-            abstain=request.abstain,
-            prune=request.prune,
+            history,
+            system,
+            documents,
+            request.k,
+            request.where,
+            request.abstain and not is_plain,
+            request.prune and not is_plain,
+            is_plain,
         )
 
-    def check_system(self, text: str) -> None:
-        """Refuses what system messages say where it is too long.
-
-        Raises:
-            ApiError: it is.
-        """
-        most = self.limits.document_characters
-        if len(text) > most:
-            raise ApiError(
-                400, f"The system messages have {len(text):,} characters; shorten them to {most:,}.", "messages"
-            )
-
     def documents(self, given: list[GivenDocument]) -> tuple[Document, ...]:
-        """A request's own documents.
+        """Checks and converts the documents of a request.
 
         Raises:
             ApiError: there are too many, or one is too long.
         """
         most = self.pipeline.reader.adapter.config.former.max_documents
         if len(given) > most:
-            raise ApiError(
-                400,
-                f"There are {len(given):,} documents; send the best {most}, in your retriever's order.",
-                "documents",
-            )
+            sentence = f"There are {len(given):,} documents; send the best {most}, in your retriever's order."
+            raise ApiError(400, sentence, "documents")
+        most = self.limits.document_characters
         for number, document in enumerate(given):
             length = len(document.text) + len(document.title)
-            if length > self.limits.document_characters:
-                raise ApiError(
-                    400,
-                    f"The document has {length:,} characters; split it into passages, "
-                    f"or send at most {self.limits.document_characters:,}.",
-                    f"documents.{number}",
-                )
+            if length > most:
+                sentence = f"The document has {length:,} characters; split it into passages, or send at most {most:,}."
+                raise ApiError(400, sentence, f"documents.{number}")
         return tuple(document.document() for document in given)
 
     def facts(self, answer: Answer, are_given: bool) -> AnswerFacts:
         """The field `r2ag`.
 
         Args:
-            are_given: the documents came with the request, and bear the client's own ids.
+            are_given: the documents came with the request, with the client's own ids. Of the server's own files,
+                clients see names and no paths.
         """
-        return AnswerFacts(
-            question=answer.question,
-            abstained=answer.abstained,
-            citations=list(answer.citations),
-            documents=self._answer_documents(answer, are_given),
-            shortened=answer.shortened,
-            timings_ms={name: round(ms, 2) for name, ms in answer.timings_ms.items()},
-            models=dict(answer.models),
-            has_attention=self.elsewhere is None,
-        )
-
-    def _answer_documents(self, answer: Answer, are_given: bool) -> list[AnswerDocument]:
-        """Where the server's own files stand is for nobody else to know: of their paths the names alone are shown."""
-        shown = []
-        for scored in answer.documents:
-            source = scored.document.source
-            if are_given:
-                shown.append(answer_document(scored, source, ""))
-            else:
-                shown.append(answer_document(scored, document_id(source), Path(source).name))
-        return shown
+        fields = answer_fields(answer)
+        for document in fields["documents"]:
+            source = document["source"]
+            shown = (source, "") if are_given else (document_id(source), Path(source).name)
+            document["id"], document["source"] = shown
+        fields["timings_ms"] = {name: round(ms, 2) for name, ms in answer.timings_ms.items()}
+        return AnswerFacts(**fields, shortened=answer.shortened, has_attention=self.elsewhere is None)

@@ -1,10 +1,15 @@
-"""The addresses; one file each."""
+"""The routes, a group a file, and what they share."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
 
 from r2ag.server.errors import ApiError, ErrorBody
+from r2ag.server.service import Service
+
+MODEL, PLAIN_MODEL, ENCODER_MODEL = "r2ag", "rag", "r2ag-encoder"
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": description}
@@ -23,12 +28,18 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         504: "The answer took too long.",
     }.items()
 }
-STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-"""What a route that can stream answers with besides JSON."""
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+CurrentService = Annotated[Service, Depends(_service)]
 
 
 def check_model(given: str, *known: str) -> None:
-    """Refuses a model that this address does not have.
+    """Refuses models that this address does not have.
 
     Raises:
         ApiError: names those there are.

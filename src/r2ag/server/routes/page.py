@@ -1,16 +1,18 @@
-"""The page at /, and the files that it is made of."""
+"""The page at / and its files. They hold no data and need no key."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
 from r2ag.server.errors import ApiError
 
+router = APIRouter(include_in_schema=False)
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _INDEX = "index.html"
-# Scripts, styles and requests from here and nothing from elsewhere; no text ever becomes markup (Trusted Types).
+# Scripts, styles and requests are allowed to this server only; no text becomes markup (Trusted Types).
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -21,29 +23,23 @@ _HEADERS = {
 }
 
 
-def page_routes() -> APIRouter:
-    """The addresses; they hold nothing that is anybody's, and need no key."""
-    router = APIRouter(include_in_schema=False)
-    responses = {name: _response(name, content) for name, content in _contents().items()}
-
-    @router.get("/")
-    async def page() -> Response:
-        return responses[_INDEX]
-
-    @router.get("/page/{name}")
-    async def part(name: str) -> Response:
-        if name not in responses:
-            raise ApiError(404, "The page has no such file.")
-        return responses[name]
-
-    return router
+@router.get("/")
+async def page() -> Response:
+    """The page itself."""
+    return _responses()[_INDEX]
 
 
-def _contents() -> dict[str, bytes]:
-    folder = files("r2ag.server") / "page"
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+@router.get("/page/{name}")
+async def part(name: str) -> Response:
+    """One of the page's files."""
+    if name not in _responses():
+        raise ApiError(404, "The page has no such file.")
+    return _responses()[name]
 
 
-def _response(name: str, content: bytes) -> Response:
-    suffix = name[name.rindex(".") :]
-    return Response(content, media_type=f"{_TYPES[suffix]}; charset=utf-8", headers=_HEADERS)
+@cache
+def _responses() -> dict[str, Response]:
+    """All files by name; they are read once."""
+    contents = {file.name: file.read_bytes() for file in (files("r2ag.server") / "page").iterdir() if file.is_file()}
+    types = {name: f"{_TYPES[name[name.rindex('.') :]]}; charset=utf-8" for name in contents}
+    return {name: Response(contents[name], media_type=types[name], headers=_HEADERS) for name in contents}

@@ -1,1 +1,1 @@
-"""What requests and responses look like; one file an address."""
+"""Requests for answers and their responses; other addresses have theirs beside their routes."""

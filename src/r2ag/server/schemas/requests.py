@@ -1,4 +1,4 @@
-"""What /v1/chat/completions and /v1/completions have in common."""
+"""What clients send to be answered; each address refuses what it can't honour."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from r2ag.answering.follow_ups import Exchange, exchanges_of
 from r2ag.engines.writing import Sampling
 from r2ag.pipeline import DEFAULT_NEW_TOKENS
-from r2ag.types import Answer, Document, ScoredDocument
+from r2ag.types import Document
 
-MODEL, PLAIN_MODEL, ENCODER_MODEL = "r2ag", "rag", "r2ag-encoder"
+MAX_MESSAGES = 200
 
 _REFUSALS = {
     "n": "this server gives one answer to a request",
@@ -35,7 +36,7 @@ _HARMLESS: tuple[Any, ...] = (None, 0, [], {}, "none", "", ["text"], {"type": "t
 
 
 class Strict(BaseModel):
-    """A request's part: no other fields, no numbers in quotation marks, no NaN."""
+    """A part of a request: no unknown fields, no numbers in quotation marks, no NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -74,7 +75,7 @@ class StreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
-class Selection(Strict):
+class R2AGOptions(Strict):
     """R²AG's own fields: what to answer from."""
 
     documents: list[AnyDocument] | None = Field(
@@ -86,9 +87,15 @@ class Selection(Strict):
     prune: bool = Field(True, description="Let the LLM read only the documents that may matter.")
 
 
-class AskingRequest(Selection):
-    """Fields of both addresses besides R²AG's own; the first are OpenAI's, then those that are taken and ignored, then
-    those whose only value here is to do nothing."""
+class AttentionRequest(R2AGOptions):
+    """A question as it was asked of the documents (an answer's `r2ag.question`)."""
+
+    question: str
+
+
+class OpenAIRequest(R2AGOptions):
+    """What OpenAI's two addresses share: fields that are honoured, then those that are taken and ignored, then those
+    whose only accepted value has no effect."""
 
     model: str = Field(description="`r2ag`, or `rag` for plain RAG's answer to compare with.")
     stream: bool | None = False
@@ -115,14 +122,19 @@ class AskingRequest(Selection):
     @field_validator(*_REFUSALS, mode="before", check_fields=False)
     @classmethod
     def _refuse(cls, value: Any, info: ValidationInfo) -> Any:
-        """What would change the answer is refused, not passed over."""
+        """Refuses what would change the answer, rather than ignore it."""
         name = str(info.field_name)
         if value in _HARMLESS or (name in ("n", "best_of") and value == 1):
             return None
         raise ValueError(f"{_REFUSALS[name]}; leave {name} out")
 
+    @property
+    def has_usage_at_end(self) -> bool:
+        """Whether a stream ends with the usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
     def sampling(self, max_new_tokens: int | None) -> Sampling:
-        """How the answer is to be written."""
+        """How to write the answer."""
         return Sampling(
             max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
             temperature=float(self.temperature or 0.0),
@@ -132,60 +144,104 @@ class AskingRequest(Selection):
         )
 
 
-class Usage(BaseModel):
-    """Tokens that were read and written."""
+class TextPart(BaseModel):
+    """A part of a message."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-    @classmethod
-    def of(cls, answer: Answer) -> Usage:
-        """An answer's."""
-        read, written = answer.usage["prompt_tokens"], answer.usage["completion_tokens"]
-        return cls(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
-
-
-class AnswerDocument(BaseModel):
-    """A document with what is known of it. `id` is the store's, or what the request called it."""
-
-    rank: int
-    id: str
-    source: str
-    title: str
+    model_config = ConfigDict(strict=True)
+    type: Literal["text"]
     text: str
-    section: str
-    place: str
-    features: dict[str, float]
-    relevance_probability: float
-    used: bool
 
 
-class AnswerFacts(BaseModel):
-    """The field `r2ag` of a response: why the answer is as it is."""
-
-    question: str = Field(description="As it was asked of the documents: it stands alone.")
-    abstained: bool
-    citations: list[int] = Field(description="Ranks of the documents that bear the answer out.")
-    documents: list[AnswerDocument]
-    shortened: int
-    timings_ms: dict[str, float]
-    models: dict[str, str]
-    has_attention: bool = Field(description="Whether POST /r2ag/attention can say where the answer looked.")
+def _as_parts(value: Any) -> Any:
+    if isinstance(value, str):
+        return [{"type": "text", "text": value}]
+    for part in value if isinstance(value, list) else ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind != "text":
+            raise ValueError(f"a part is of type {kind[:40]!r}, and this server reads text alone")
+    return value
 
 
-def answer_document(scored: ScoredDocument, id_: str, source: str) -> AnswerDocument:
-    """A document as responses show it."""
-    document = scored.document
-    return AnswerDocument(
-        rank=scored.rank,
-        id=id_,
-        source=source,
-        title=document.title,
-        text=document.text,
-        section=document.section,
-        place=document.place,
-        features=dict(scored.features),
-        relevance_probability=scored.relevance_probability,
-        used=scored.used,
+Content = Annotated[
+    list[TextPart] | None, BeforeValidator(_as_parts, json_schema_input_type=str | list[TextPart] | None)
+]
+
+
+class Message(BaseModel):
+    """One message. What else a client's own answers carry when they come back is passed over."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Content = None
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _known(cls, role: Any) -> Any:
+        if role in ("tool", "function"):
+            raise ValueError("this server calls no tools, so that no message can be a tool's")
+        return role
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        return "\n".join(part.text for part in self.content or ())
+
+
+class ChatRequest(OpenAIRequest):
+    """OpenAI's request, with R²AG's own fields."""
+
+    messages: list[Message] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="The last one is the user's, and the question."
     )
+    max_completion_tokens: int | None = Field(None, ge=1)
+
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none"] | None = None
+    functions: Annotated[list[Any], Field(max_length=0)] | None = None
+    function_call: Literal["none"] | None = None
+    response_format: dict[Literal["type"], Literal["text"]] | None = None
+    top_logprobs: Literal[0] | None = None
+    modalities: list[Literal["text"]] | None = None
+    audio: None = None
+    web_search_options: None = None
+
+    @field_validator("messages", mode="after")
+    @classmethod
+    def _asks(cls, messages: list[Message]) -> list[Message]:
+        if messages[-1].role != "user":
+            raise ValueError("the last message must be the user's: it is the question")
+        return messages
+
+    @property
+    def system(self) -> str:
+        """What system and developer messages say."""
+        return "\n\n".join(message.text for message in self.messages if message.role in ("system", "developer"))
+
+    @property
+    def history(self) -> tuple[Exchange, ...]:
+        """Earlier questions and answers."""
+        return exchanges_of((message.role, message.text) for message in self.messages[:-1])
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, list):
+        if len(value) == 1 and isinstance(value[0], str):
+            return value[0]
+        raise ValueError("this server answers one prompt a request, and takes it as text")
+    return value
+
+
+class CompletionRequest(OpenAIRequest):
+    """OpenAI's request, with R²AG's own fields."""
+
+    prompt: Annotated[str, BeforeValidator(_as_text), Field(description="The question.")]
+
+    best_of: Literal[1] | None = None
+    echo: Literal[False] | None = None
+    suffix: None = None
+    # Here the number of alternatives, not a switch.
+    logprobs: Literal[0] | None = None  # type: ignore[assignment]

@@ -1,0 +1,143 @@
+"""POST /v1/chat/completions, /v1/completions and /r2ag/attention."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from r2ag.engines.writing import Sampling
+from r2ag.pipeline import DEFAULT_NEW_TOKENS
+from r2ag.server.answering import AnswerRequest, ServedAnswer
+from r2ag.server.routes import MODEL, PLAIN_MODEL, CurrentService, check_model
+from r2ag.server.schemas.requests import AttentionRequest, ChatRequest, CompletionRequest, OpenAIRequest
+from r2ag.server.schemas.responses import AnswerFacts, AttentionResponse, ChatCompletion, Completion, Usage
+from r2ag.server.service import Service
+from r2ag.server.sse import EventStream, unless_client_leaves
+
+router = APIRouter(tags=["answers"])
+_Fields = dict[str, Any]
+_STREAM: dict[int | str, _Fields] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How an address presents an answer, as the fields of its one choice.
+
+    whole: for an answer that is not streamed. opening: for a stream's first event, if it has one before the text.
+    piece: for a piece of text. end: for the event with the finish reason.
+    """
+
+    response: type[BaseModel]
+    id_prefix: str
+    chunk_object: str
+    whole: Callable[[str, AnswerFacts], _Fields]
+    opening: _Fields | None
+    piece: Callable[[str], _Fields]
+    end: Callable[[str, AnswerFacts], _Fields]
+
+
+def _annotations(text: str, facts: AnswerFacts) -> list[_Fields]:
+    """The cited documents in OpenAI's form; each annotates the whole answer."""
+    cited = [document for document in facts.documents if document.rank in facts.citations]
+    places = [{"start_index": 0, "end_index": len(text), "title": each.title, "url": each.id} for each in cited]
+    return [{"type": "url_citation", "url_citation": place} for place in places]
+
+
+_CHAT = _Form(
+    ChatCompletion,
+    id_prefix="chatcmpl",
+    chunk_object="chat.completion.chunk",
+    whole=lambda text, facts: {"message": {"content": text, "annotations": _annotations(text, facts)}},
+    opening={"delta": {"role": "assistant", "content": ""}},
+    piece=lambda text: {"delta": {"content": text}},
+    end=lambda text, facts: {"delta": {"annotations": _annotations(text, facts)}},
+)
+_COMPLETION = _Form(
+    Completion,
+    id_prefix="cmpl",
+    chunk_object="text_completion",
+    whole=lambda text, facts: {"text": text},
+    opening=None,
+    piece=lambda text: {"text": text},
+    end=lambda text, facts: {"text": ""},
+)
+
+
+@router.post("/v1/chat/completions", responses=_STREAM, response_model=ChatCompletion)
+async def create_chat_completion(body: ChatRequest, request: Request, service: CurrentService) -> Response | BaseModel:
+    """An answer to the last message from the server's documents, or from those of the request."""
+    check_model(body.model, MODEL, PLAIN_MODEL)
+    asked = service.asked(
+        body,
+        body.messages[-1].text,
+        body.sampling(body.max_completion_tokens or body.max_tokens),
+        history=body.history,
+        system=body.system,
+        is_plain=body.model == PLAIN_MODEL,
+    )
+    return await _respond(request, service, body, asked, _CHAT)
+
+
+@router.post("/v1/completions", responses=_STREAM, response_model=Completion)
+async def create_completion(body: CompletionRequest, request: Request, service: CurrentService) -> Response | BaseModel:
+    """An answer to the prompt, which is a question."""
+    check_model(body.model, MODEL, PLAIN_MODEL)
+    asked = service.asked(body, body.prompt, body.sampling(body.max_tokens), is_plain=body.model == PLAIN_MODEL)
+    return await _respond(request, service, body, asked, _COMPLETION)
+
+
+@router.post("/r2ag/attention")
+async def attend(body: AttentionRequest, request: Request, service: CurrentService) -> AttentionResponse:
+    """Which anchors and documents the LLM looks at, layer by layer (figure 6 of the paper)."""
+    asked = service.asked(body, body.question, Sampling(DEFAULT_NEW_TOKENS))
+    return await unless_client_leaves(request, service.answering.attend(asked))
+
+
+async def _respond(
+    request: Request, service: Service, body: OpenAIRequest, asked: AnswerRequest, form: _Form
+) -> Response | BaseModel:
+    head = {"id": f"{form.id_prefix}-{uuid4().hex}", "created": int(time.time()), "model": body.model}
+    if body.stream:
+        items = service.answering.stream(asked)
+        first = await unless_client_leaves(request, anext(items))  # an error before it still gets its own status
+        return EventStream(_events(first, items, service, body, {**head, "object": form.chunk_object}, form))
+    answered = await unless_client_leaves(request, service.answering.answer(asked))
+    facts = service.facts(answered.answer, body.documents is not None)
+    choice = {**form.whole(answered.text, facts), "finish_reason": answered.finish_reason}
+    return form.response.model_validate(
+        {**head, "choices": [choice], "usage": Usage.of(answered.answer), "r2ag": facts}
+    )
+
+
+async def _events(
+    first: str | ServedAnswer,
+    items: AsyncGenerator[str | ServedAnswer],
+    service: Service,
+    body: OpenAIRequest,
+    head: _Fields,
+    form: _Form,
+) -> AsyncGenerator[_Fields]:
+    """Pieces of text, then the finish reason with the field `r2ag`, then the usage if the request asked for it."""
+
+    def event(fields: _Fields, finish_reason: str | None = None, **further: Any) -> _Fields:
+        choice = {"index": 0, **fields, "logprobs": None, "finish_reason": finish_reason}
+        return {**head, "choices": [choice], **({"usage": None} if body.has_usage_at_end else {}), **further}
+
+    async with aclosing(items):
+        if form.opening is not None:
+            yield event(form.opening)
+        item = first
+        while isinstance(item, str):
+            yield event(form.piece(item))
+            item = await anext(items)
+        facts = service.facts(item.answer, body.documents is not None)
+        yield event(form.end(item.text, facts), item.finish_reason, r2ag=facts.model_dump())
+        if body.has_usage_at_end:
+            yield {**head, "choices": [], "usage": Usage.of(item.answer).model_dump()}
