@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from r2ag.answering.answers import Retrieved, Selection
 from r2ag.answering.attention import Attention, last_token_attention
@@ -30,7 +29,7 @@ from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.places import Places
 from r2ag.server.searching import Searching
-from r2ag.types import NOTHING_FOUND, Answer, Document
+from r2ag.types import NOTHING_FOUND, Answer, Document, FinishReason
 
 logger = logging.getLogger(__name__)
 _Searched = tuple[Found, float]
@@ -61,12 +60,11 @@ class ServedAnswer:
 
     answer: Answer
     text: str
-    is_whole: bool
 
     @property
-    def finish_reason(self) -> Literal["stop", "length"]:
-        """Why it ended, as OpenAI says it."""
-        return "stop" if self.is_whole else "length"
+    def finish_reason(self) -> FinishReason:
+        """Why it ended, in OpenAI's words."""
+        return self.answer.finish_reason
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ class Answering:
         if prepared.prompt is None or prepared.mixed is None:
             on_text(NOTHING_FOUND)
             answer = _with_usage(self._pipeline.finish(prepared.selection, None), spent)
-            return self._noted(ServedAnswer(answer, NOTHING_FOUND, True))
+            return self._noted(ServedAnswer(answer, NOTHING_FOUND))
         loop = asyncio.get_running_loop()
         is_first = True
 
@@ -194,7 +192,7 @@ class Answering:
         )
         generation = await self._write(prepared.mixed, row)
         answer = _with_usage(self._pipeline.finish(prepared.selection, Reading(generation, prepared.prompt)), spent)
-        return self._noted(ServedAnswer(answer, answer.text, generation.is_whole))
+        return self._noted(ServedAnswer(answer, answer.text))
 
     async def _stand_alone(self, asked: AnswerRequest) -> tuple[str, Counter[str]]:
         """The question as `conversation.stand_alone` makes it, written beside other answers; and the tokens it took."""
