@@ -62,7 +62,7 @@ class Batch:
     def join(self, mixed: MixedEmbeddings, *rows: Writing) -> None:
         """Reads the rows' prompts, writes the first token of each answer, and adds the answers that go on.
 
-        If it raises, the batch is as it was.
+        If a prompt can't be read, the batch is as it was.
         """
         caches, masks = ([self._cache], [self._mask]) if self.rows else ([], [])
         joining: list[Writing] = []
@@ -124,14 +124,17 @@ class Batch:
             return
         self.rows = [self.rows[index] for index in kept]
         if not kept:
-            self._cache = None
+            self.clear()
             return
-        indices = torch.tensor(kept, device=self._mask.device)
-        self._mask = self._mask[indices]
-        used = int(self._mask.any(dim=0).int().argmax())  # the first column that a row uses
-        self._mask = self._mask[:, used:]
-        for layer in self._cache.layers:
-            layer.keep(indices.to(layer.keys.device), used)
+        used = int(self._mask[kept].any(dim=0).int().argmax())  # the first column that a row uses
+        self._mask = self._mask[kept, used:]
+        self._cache.layers = [
+            _GrowingLayer(layer.keys[kept, :, used:], layer.values[kept, :, used:]) for layer in self._cache.layers
+        ]
+
+    def clear(self) -> None:
+        """Removes all answers, in whatever state the batch is."""
+        self.rows, self._cache = [], None
 
 
 class _GrowingLayer(DynamicLayer):
@@ -144,8 +147,8 @@ class _GrowingLayer(DynamicLayer):
         untyped: Any = super()
         untyped.__init__()
         self.lazy_initialization(keys, values)
-        self._memory: tuple[Tensor, ...] = ()
-        self._set(keys, values)
+        self.keys, self.values = keys, values
+        self._memory: tuple[Tensor, ...] = (keys, values)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Adds columns, and returns all of them."""
@@ -157,14 +160,6 @@ class _GrowingLayer(DynamicLayer):
             memory[..., start:end, :] = states
         self.keys, self.values = (memory[..., :end, :] for memory in self._memory)
         return self.keys, self.values
-
-    def keep(self, rows: Tensor, start: int) -> None:
-        """Drops all other rows, and the columns before `start`."""
-        self._set(self.keys[rows, :, start:], self.values[rows, :, start:])
-
-    def _set(self, keys: Tensor, values: Tensor) -> None:
-        self.keys, self.values = keys, values
-        self._memory = (keys, values)
 
 
 def _group(lengths: Sequence[int], openings: Sequence[Sequence[int]], at_once: float) -> list[list[int]]:
