@@ -200,12 +200,7 @@ class Answering:
         if follow_up is None:
             return asked.question, Counter()
         reader = self._pipeline.reader
-
-        def mix() -> MixedEmbeddings | None:
-            prompt = follow_up.prompt(reader)
-            return None if prompt is None else reader.embed([prompt], None)
-
-        mixed = await asyncio.wrap_future(self._thread.run(mix))
+        mixed = await asyncio.wrap_future(self._thread.run(lambda: follow_up.mix(reader)))
         if mixed is None:
             return follow_up.settled(""), Counter()
         sampling = Sampling(NEW_TOKENS, stop=(REWRITE.stop,))
