@@ -39,9 +39,7 @@ def greedy(engine: TransformersEngine, ids: list[int], count: int) -> list[int]:
     return written[len(ids) :]
 
 
-def generate(
-    engine: TransformersEngine, seed: int, count: int = 16, stop: str = ""
-) -> tuple[Generation, list[str]]:
+def generate(engine: TransformersEngine, seed: int, count: int = 16, stop: str = "") -> tuple[Generation, list[str]]:
     pieces: list[str] = []
     (generation,) = engine.generate(mixed(engine, random_ids(seed)), count, pieces.append, stop)
     return generation, pieces

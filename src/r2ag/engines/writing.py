@@ -86,7 +86,13 @@ class Writing:
         no_ids = torch.empty(1, 0, dtype=torch.long, device=logits.device)
         scores = TemperatureLogitsWarper(self.sampling.temperature)(no_ids, scores)
         scores = TopPLogitsWarper(self.sampling.top_p)(no_ids, scores)
-        return int(torch.multinomial(scores[0].softmax(dim=-1), 1, generator=self._draws(logits.device)))
+        if self._generator is None:
+            self._generator = torch.Generator(logits.device)
+            if self.sampling.seed is None:
+                self._generator.seed()
+            else:
+                self._generator.manual_seed(self.sampling.seed)
+        return int(torch.multinomial(scores[0].softmax(dim=-1), 1, generator=self._generator))
 
     def take(self, token: int) -> None:
         """Adds a token to the answer, and ends the answer at a stop token, a stop text or the limit of tokens."""
@@ -124,15 +130,6 @@ class Writing:
             decode_ms=(self._ended - self._first) * 1000,
             finish_reason=self._finish_reason,
         )
-
-    def _draws(self, device: torch.device) -> torch.Generator:
-        if self._generator is None:
-            self._generator = torch.Generator(device)
-            if self.sampling.seed is None:
-                self._generator.seed()
-            else:
-                self._generator.manual_seed(self.sampling.seed)
-        return self._generator
 
     def _undecided(self) -> int:
         """How many characters at the end may still change or become a stop text."""

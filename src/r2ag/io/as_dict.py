@@ -13,12 +13,12 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "abstained": answer.abstained,
-        "finish_reason": answer.finish_reason,
         "citations": list(answer.citations),
         "documents": [document_fields(document) | {"used": document.used} for document in answer.documents],
         "timings_ms": dict(answer.timings_ms),
         "usage": dict(answer.usage),
         "models": dict(answer.models),
+        "finish_reason": answer.finish_reason,
     }
 
 
