@@ -34,7 +34,7 @@ def _imported(file: Path, modules: set[str]) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            # `from r2ag.io import http` imports a module, `from r2ag.io.http import Endpoint` a name of one.
+            # `from r2ag.io import http` imports a module, `from r2ag.io.http import APIClient` a name of one.
             found |= names & modules or {node.module}
     return found & modules
 

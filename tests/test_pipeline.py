@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
 
+from r2ag.answering.follow_ups import Exchange
 from r2ag.answering.reader import Reader, Reading
 from r2ag.engines.generation import Generation
 from r2ag.errors import InputError
+from r2ag.io.as_dict import answer_fields
 from r2ag.method.calibration import Calibration
+from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.method.prompting import Turn
 from r2ag.pipeline import DEFAULT_K, Pipeline
 from r2ag.types import Answer, Document
@@ -38,13 +44,13 @@ def pipeline() -> Pipeline:
 def readings(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Reading]]:
     """What the LLM was given to read, collected while it reads."""
     seen: list[Reading] = []
-    read = pipeline.reader.read
+    generate = pipeline.reader.generate
 
     def reading(*arguments: Any, **options: Any) -> list[Reading]:
-        seen.extend(read(*arguments, **options))
+        seen.extend(generate(*arguments, **options))
         return seen[-1:]
 
-    monkeypatch.setattr(pipeline.reader, "read", reading)
+    monkeypatch.setattr(pipeline.reader, "generate", reading)
     return seen
 
 
@@ -290,6 +296,54 @@ def test_plain_rag_reads_the_same_list(pipeline, readings):
     assert text == readings[0].generation.text
     assert readings[0].prompt.slots == ((), (), ())
     assert text != pipeline.ask(QUESTION, some_documents(3), max_new_tokens=8).text
+
+
+def test_an_answer_says_whether_it_was_cut(pipeline, monkeypatch):
+    cut = pipeline.ask(QUESTION, some_documents(3), max_new_tokens=8)
+    assert cut.usage["completion_tokens"] == 8
+    assert (cut.finish_reason, answer_fields(cut)["finish_reason"]) == ("length", "length")
+    answering(pipeline, monkeypatch, "The old one.")
+    assert pipeline.ask(QUESTION, some_documents(3)).finish_reason == "stop"
+    assert new_pipeline(threshold=0.99).ask(QUESTION, some_documents(3)).finish_reason == "stop"
+
+
+# Threads
+
+
+class ElsewhereEngine:
+    """Generates nothing before as many threads ask for it as `together` waits for."""
+
+    context_window = None
+    has_llm = False
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, together: Barrier) -> None:
+        self.tokenizer = tokenizer
+        self.stop_tokens: list[int] = []
+        self.is_closed = False
+        self._together = together
+
+    def generate(self, mixed: MixedEmbeddings, *options: Any, **more: Any) -> list[Generation]:
+        self._together.wait(30)
+        return [Generation("stone", 1, 1.0, 1.0) for _ in mixed.embeddings]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_an_engine_elsewhere_answers_several_threads_at_the_same_time():
+    tokenizer, together = tiny_tokenizer(*CHAT), Barrier(3)
+    llm = tiny_llm(vocabulary=len(tokenizer))
+    llm.config.max_position_embeddings = 4096  # follow-ups have a long prompt
+    reader = Reader(llm, tokenizer, tiny_adapter(llm, tokenizer), lambda of, end: ElsewhereEngine(of, together))
+    before = [Exchange("Which bridge fell?", "The old one")]
+    with Pipeline(reader, tiny_encoder()) as pipeline, ThreadPoolExecutor(3) as threads:
+        found = pipeline.find(QUESTION, some_documents(3))
+        answer = threads.submit(pipeline.answer, found, abstain=False)
+        plain = threads.submit(pipeline.ask_plain, found)
+        alone = threads.submit(pipeline.stand_alone, "When did it fall?", before)
+        assert (answer.result(60).text, plain.result(60)) == ("stone", "stone")
+        assert alone.result(60) == "Which bridge fell? When did it fall?"
+    assert reader.engine.is_closed
 
 
 # Streaming

@@ -50,10 +50,21 @@ LLMS: dict[str, dict[str, Any]] = {
 }
 
 
+LINEAR: dict[str, dict[str, Any]] = {
+    "mamba": {"state_size": 8},
+    "qwen3_next": _GROUPED
+    | {"linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
+    | {"layer_types": ["linear_attention", "full_attention"]},
+    "lfm2": {"num_key_value_heads": 2, "layer_types": ["conv", "full_attention"]},
+}
+"""Families with layers that keep more than keys and values."""
+
+
 def tiny_llm(family: str = "llama", vocabulary: int = VOCABULARY, seed: int = 0) -> PreTrainedModel:
-    """A random two-layer LLM of one of the families in LLMS: fp32, in evaluation mode."""
+    """A random two-layer LLM of one of the families in LLMS and LINEAR: fp32, in evaluation mode."""
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(family, **(_COMMON | LLMS[family] | {"vocab_size": vocabulary}))
+    config = AutoConfig.for_model(family, **(_COMMON | (LLMS | LINEAR)[family] | {"vocab_size": vocabulary}))
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 

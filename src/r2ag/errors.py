@@ -6,7 +6,8 @@ class InputError(ValueError):
 
 
 class EngineError(InputError):
-    """The server that generates can't be reached, refuses, ends in the middle of an answer, or takes too long."""
+    """A server that is asked for text or vectors can't be reached, refuses, breaks off its answer, or is silent for too
+    long (`timed_out`)."""
 
     def __init__(self, message: str, timed_out: bool = False) -> None:
         super().__init__(message)

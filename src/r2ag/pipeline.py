@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from r2ag.adapter.loading import PRETRAINED, load_adapted, load_encoder
 from r2ag.answering import streaming
 from r2ag.answering.answers import AnswerBuilder, Retrieved, Selection
 from r2ag.answering.explain import Explanation, explain
-from r2ag.answering.follow_ups import Exchange, stand_alone
+from r2ag.answering.follow_ups import NEW_TOKENS, REWRITE, Exchange, FollowUp
 from r2ag.answering.reader import Reader, Reading
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.encoder.probe import Probe
@@ -45,9 +46,11 @@ DEFAULT_NEW_TOKENS = 64
 class Pipeline:
     """Retrieval, R²-Former and LLM as one; holds documents in memory, or asks a store or another finder for them.
 
-    Threads may share one: its models do one thing at a time, since the tokenizers that truncate refuse to be used by
-    two threads at once, and two generations side by side only share the processors. `find` and `answer` each take
-    their own turn.
+    Threads may share one. Its models do one thing at a time, because a tokenizer that truncates can't be used by two
+    threads at once, and two generations in this process would only share the processors. An engine elsewhere writes
+    the answers of several threads at the same time.
+
+    A `with` block, or `close`, closes the connections to an engine elsewhere.
     """
 
     def __init__(self, reader: Reader, encoder: FeatureEncoder) -> None:
@@ -57,6 +60,16 @@ class Pipeline:
         self.finder: Finder | None = None
         self._answers = AnswerBuilder(reader.adapter, encoder.name)
         self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections to an engine elsewhere."""
+        self.reader.engine.close()
 
     @classmethod
     def from_pretrained(
@@ -215,15 +228,16 @@ class Pipeline:
             selection = self.assess(retrieved, abstain=abstain, prune=prune)
             if not selection.keep:
                 return self.finish(selection, None)
-            reading = self.reader.read(
+            prompts, mixed = self.reader.mix(
                 [retrieved.ranked],
                 selection.assessment,
                 max_new_tokens,
                 keep=[selection.keep],
                 history=_turns(system, history),
-                on_text=on_text,
-            )[0]
-            return self.finish(selection, reading)
+            )
+        with self._generating:
+            (reading,) = self.reader.generate(prompts, mixed, max_new_tokens, on_text=on_text)
+        return self.finish(selection, reading)
 
     def assess(self, retrieved: Retrieved, *, abstain: bool = True, prune: bool = True) -> Selection:
         """What is worth reading of what `find` found; the options are those of `ask`. The first half of `answer`."""
@@ -265,9 +279,24 @@ class Pipeline:
             return explain(self.reader, retrieved.ranked, answer, max_new_tokens, _turns(system, history))
 
     def stand_alone(self, question: str, history: Sequence[Exchange]) -> str:
-        """A follow-up as a question that needs no conversation; see r2ag.answering.follow_ups.stand_alone."""
+        """A follow-up as a question that needs no conversation.
+
+        It is left as it is if it plainly stands alone; else the LLM rewrites it. If the rewriting fails a check, the
+        question is joined to the one before.
+
+        Args:
+            history: what was asked and answered before, the latest last.
+        """
+        follow_up = FollowUp.of(question, history)
+        if follow_up is None:
+            return question
         with self._turn:
-            return stand_alone(self.reader, question, history)
+            mixed = follow_up.mix(self.reader)
+        if mixed is None:
+            return follow_up.settled("")
+        with self._generating:
+            (generation,) = self.reader.engine.generate(mixed, NEW_TOKENS, stop=REWRITE.stop)
+        return follow_up.settled(generation.text)
 
     def ask_plain(self, retrieved: Retrieved, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
@@ -275,7 +304,9 @@ class Pipeline:
             return ""
         template = plain_template(self.reader.adapter.config.plain_prompt)
         with self._turn:
-            return self.reader.read([retrieved.ranked], None, max_new_tokens, template=template)[0].generation.text
+            prompts, mixed = self.reader.mix([retrieved.ranked], None, max_new_tokens, template=template)
+        with self._generating:
+            return self.reader.generate(prompts, mixed, max_new_tokens, template)[0].generation.text
 
     def stream(
         self, question: str, documents: Sequence[Document | str] | None = None, **options: Any
@@ -297,9 +328,13 @@ class Pipeline:
     ) -> Answer:
         """As `ask`, for an event loop; cancelling stops the answer. Options are those of `ask` but on_text.
 
-        Calls may overlap; their answers are written one after the other.
+        Calls may overlap; answers that are generated in this process are written one after the other.
         """
         return await streaming.answer_async(lambda on_text: self.ask(question, documents, on_text=on_text, **options))
+
+    @property
+    def _generating(self) -> AbstractContextManager[object]:
+        return self._turn if self.reader.engine.has_llm else nullcontext()
 
     def _described(self, question: str, found: Found) -> RankedList:
         return self.encoder.describe(question, found.documents, self._own_vectors(found))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Similarity = Literal["cosine", "dot"]
 """How an encoder compares two vectors."""
+FinishReason = Literal["stop", "length"]
+"""Why an answer ended: by itself or at a stop text, or because the limit of new tokens cut it off."""
 FEATURES = ("relevance", "precedent", "neighbour")
 """What an encoder knows of a document in its list; see features.py."""
 VECTOR = "vector"
@@ -122,7 +124,7 @@ class Answer:
     """What `Pipeline.ask` returns.
 
     `citations` are ranks from 1. `shortened` is the number of documents that were cut to fit the context window.
-    An abstained answer has an empty `text`.
+    An abstained answer has an empty `text`. `finish_reason` is "length" if the limit of new tokens cut the answer off.
     """
 
     question: str
@@ -134,3 +136,4 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     usage: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    finish_reason: FinishReason = "stop"

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from r2ag.answering.follow_ups import REWRITE, Exchange, FollowUp, is_sound, needs_more, stand_alone
+from r2ag.answering.follow_ups import REWRITE, Exchange, FollowUp, is_sound, needs_more
 from r2ag.answering.reader import Reader
 from r2ag.engines.generation import Generation
 from r2ag.method.prompting import MAX_QUESTION_CHARACTERS
-from tests.tiny import tiny_adapter, tiny_llm, tiny_tokenizer
+from r2ag.pipeline import Pipeline
+from tests.tiny import tiny_adapter, tiny_encoder, tiny_llm, tiny_tokenizer
 
 BEFORE = Exchange("Who invented the paper coffee filter?", "Melitta Bentz of Dresden")
 FOLLOW_UP = "When did she register it?"
 JOINED = f"{BEFORE.question} {FOLLOW_UP}"
+
+
+def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> str:
+    return Pipeline(reader, tiny_encoder()).stand_alone(question, history)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.corpus.conftest import pdf
 
 needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the shipped adapter is not there yet")
 
-FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models"]
+FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models", "finish_reason"]
 DOCUMENT_FIELDS = ["rank", "source", "section", "place", "title", "text", "features", "relevance_probability", "used"]
 
 

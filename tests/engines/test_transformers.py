@@ -10,14 +10,15 @@ from r2ag.engines.transformers import TransformersEngine
 from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.method.model import R2AGModel
 from r2ag.method.prompting import Prompt
-from tests.tiny import tiny_llm, tiny_tokenizer
+from tests.tiny import LINEAR, tiny_llm, tiny_tokenizer
 
+FAMILIES = pytest.mark.parametrize("family", ["llama", *LINEAR])
 TOKENIZERS = pytest.mark.parametrize("kind", ["bytes", "llama", "unigram", "wordpiece"])
 
 
-def tiny_engine(kind: str = "bytes", end_of_turn: int = 3) -> TransformersEngine:
+def tiny_engine(kind: str = "bytes", end_of_turn: int = 3, family: str = "llama") -> TransformersEngine:
     tokenizer = tiny_tokenizer(kind)
-    return TransformersEngine(tiny_llm(vocabulary=len(tokenizer)), tokenizer, end_of_turn)
+    return TransformersEngine(tiny_llm(family, vocabulary=len(tokenizer)), tokenizer, end_of_turn)
 
 
 def mixed(engine: TransformersEngine, *prompts: list[int]) -> MixedEmbeddings:
@@ -38,26 +39,28 @@ def greedy(engine: TransformersEngine, ids: list[int], count: int) -> list[int]:
     return written[len(ids) :]
 
 
-def generate(engine: TransformersEngine, seed: int, count: int = 16) -> tuple[Generation, list[str]]:
+def generate(engine: TransformersEngine, seed: int, count: int = 16, stop: str = "") -> tuple[Generation, list[str]]:
     pieces: list[str] = []
-    (generation,) = engine.generate(mixed(engine, random_ids(seed)), count, pieces.append)
+    (generation,) = engine.generate(mixed(engine, random_ids(seed)), count, pieces.append, stop)
     return generation, pieces
 
 
-def test_generation_is_greedy_whatever_the_llm_brings_along():
-    engine = tiny_engine()
+@FAMILIES
+def test_generation_is_greedy_whatever_the_llm_brings_along(family):
+    engine = tiny_engine(family=family)
     expected = engine.tokenizer.decode(greedy(engine, random_ids(0), 16), skip_special_tokens=True).strip()
     engine.llm.generation_config.update(do_sample=True, temperature=5.0, top_k=50, top_p=0.9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         generation, _ = generate(engine, seed=0)
-    assert (generation.text, generation.completion_tokens) == (expected, 16)
+    assert (generation.text, generation.completion_tokens, generation.finish_reason) == (expected, 16, "length")
     assert generation.prefill_ms > 0
     assert generation.decode_ms > 0
 
 
-def test_an_answer_ends_at_either_stop_token():
-    engine = tiny_engine()
+@FAMILIES
+def test_an_answer_ends_at_either_stop_token(family):
+    engine = tiny_engine(family=family)
     ids = greedy(engine, random_ids(0), 16)
     stop = ids[5]
     before = ids[: ids.index(stop)]
@@ -66,7 +69,20 @@ def test_an_answer_ends_at_either_stop_token():
         engine.stop_tokens = tokens
         generation, pieces = generate(engine, seed=0)
         assert (generation.text, generation.completion_tokens) == (expected, len(before))
+        assert generation.finish_reason == "stop"
         assert "".join(pieces) == expected
+
+
+@FAMILIES
+def test_a_stop_within_the_last_token_that_fits_ends_the_answer_by_itself(family):
+    engine = tiny_engine(family=family)
+    whole, _ = generate(engine, seed=1)
+    middle = len(whole.text) // 2
+    stop = whole.text[middle : middle + 3]
+    count = next(n for n in range(1, 17) if stop in generate(engine, seed=1, count=n)[0].text)
+    stopped, pieces = generate(engine, seed=1, count=count, stop=stop)
+    assert (stopped.completion_tokens, stopped.finish_reason) == (count, "stop")
+    assert stopped.text == "".join(pieces) == whole.text.partition(stop)[0].strip()
 
 
 @TOKENIZERS
@@ -97,10 +113,11 @@ def _only(logits: torch.Tensor, token: int) -> torch.Tensor:
     return torch.full_like(logits, -1.0).index_fill(-1, torch.tensor([token]), 1.0)
 
 
-@pytest.mark.parametrize("side_by_side", [True, False], ids=["as on CPUs", "as on GPUs"])
-def test_a_batch_of_unequal_prompts_equals_one_at_a_time(side_by_side, monkeypatch):
-    engine = tiny_engine()
-    monkeypatch.setattr(engine, "_writes_side_by_side", lambda mixed: side_by_side and len(mixed.embeddings) > 1)
+@pytest.mark.parametrize("at_once", [1, 64, 512])
+@FAMILIES
+def test_a_batch_of_unequal_prompts_equals_one_at_a_time(family, at_once, monkeypatch):
+    monkeypatch.setattr("r2ag.engines.batch._TOKENS_AT_ONCE", at_once)
+    engine = tiny_engine(family=family)
     prompts = [random_ids(seed, count) for seed, count in enumerate([3, 40, 17, 1])]
     together = engine.generate(mixed(engine, *prompts), 12)
     alone = [engine.generate(mixed(engine, prompt), 12)[0] for prompt in prompts]

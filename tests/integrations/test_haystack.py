@@ -65,6 +65,8 @@ def test_a_pipeline_ranks_and_answers(models: R2AGModels):
     assert reply.text == facts["answer"]
     assert [document["source"] for document in facts["documents"]] == [one.meta["file_path"] for one in ranked]
     assert reply.meta["usage"]["prompt_tokens"] > 0
+    cut = reply.meta["usage"]["completion_tokens"] == 8
+    assert reply.meta["finish_reason"] == facts["finish_reason"] == ("length" if cut else "stop")
     again = asyncio.run(pipeline.run_async(inputs(given(5))))
     assert again["generator"]["replies"][0].text == reply.text
 

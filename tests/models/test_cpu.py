@@ -106,3 +106,20 @@ def test_values_may_be_narrower_than_keys():
     found, _ = cpu.causal_blocks(torch.nn.Module().eval(), query, key, value, None)
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(found, expected.transpose(1, 2), atol=1e-5, rtol=1e-5)
+
+
+def test_the_switch_of_onednn_is_left_as_others_set_it(monkeypatch):
+    llm = tiny_llm().to(torch.bfloat16)
+    cpu.make_fast_on_cpu(llm)
+    monkeypatch.setattr(cpu.onednn, "enabled", False)  # somebody turns it off for a model of their own
+    llm.model.layers[0].mlp.up_proj(torch.randn(1, 32, dtype=torch.bfloat16))
+    assert cpu.onednn.enabled is False
+
+
+def test_products_of_two_threads_may_overlap():
+    first, second = cpu._without_onednn, cpu._without_onednn
+    with first:
+        with second:
+            assert not cpu.onednn.enabled
+        assert not cpu.onednn.enabled
+    assert cpu.onednn.enabled

@@ -75,7 +75,11 @@ def test_what_may_pass_is_tried_again(server, status):
 
 def test_the_pause_that_the_server_asks_for(server, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(remote.time, "sleep", pauses.append)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(remote.asyncio, "sleep", sleep)
     server.answers = [(429, {"retry-after": "7"}, b""), (429, {"retry-after": "9999"}, b""), (503, {}, b"")]
     encoder(server).encode_queries(["x"])
     assert pauses == [7, 20, pytest.approx(0.04)]
@@ -124,11 +128,28 @@ def test_an_endless_answer(server, monkeypatch):
 
 def test_a_server_that_is_slow_or_gone(server):
     server.answers = [(SILENCE, {}, b"")] * 4
-    with pytest.raises(InputError, match="can't be reached"):
+    with pytest.raises(InputError, match="was silent for too long"):
         encoder(server, timeout=0.1).encode_queries(["x"])
     assert len(server.requests) == 4
     with pytest.raises(InputError, match="can't be reached"):
         EmbeddingsAPI("http://127.0.0.1:1/v1", "m", first_pause=0.01).encode_queries(["x"])
+
+
+@pytest.mark.parametrize("how", ["close", "with", "unused"])
+def test_no_thread_and_no_connection_outlives_the_client(server, how):
+    client = encoder(server)
+    client.encode_queries(["x"])
+    thread, connections = client._thread, client._client
+    if how == "close":
+        client.close()
+        client.close()
+    elif how == "with":
+        with client:
+            pass
+    del client
+    thread.join(10)
+    assert not thread.is_alive()
+    assert connections.is_closed
 
 
 @pytest.mark.parametrize("url", ["", "localhost:80", "ftp://host/v1", "http://", "file:///etc/passwd", "http://[::1"])

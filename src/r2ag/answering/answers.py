@@ -85,6 +85,7 @@ class AnswerBuilder:
                 "completion_tokens": 0 if reading is None else reading.generation.completion_tokens,
             },
             models=self._models(),
+            finish_reason="stop" if reading is None else reading.generation.finish_reason,
         )
 
     def _scored(self, ranked: RankedList, assessment: Assessment, keep: Sequence[int]) -> tuple[ScoredDocument, ...]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
+from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.method.prompting import MAX_QUESTION_CHARACTERS, Prompt, PromptTemplate
 from r2ag.types import NOTHING_FOUND
 
@@ -151,6 +152,11 @@ class FollowUp:
         except InputError:  # the conversation is too long for it
             return None
 
+    def mix(self, reader: Reader) -> MixedEmbeddings | None:
+        """The prompt's embeddings; None where there is no prompt."""
+        prompt = self.prompt(reader)
+        return None if prompt is None else reader.embed([prompt], None)
+
     def settled(self, written: str) -> str:
         """The question that stands alone: with what the LLM wrote if that is sound, else joined to the one before.
 
@@ -165,23 +171,6 @@ class FollowUp:
     def _opening(self) -> str:
         reference = _REFERRING.search(self.question)
         return self.question[: reference.start()].strip() if reference else ""
-
-
-def stand_alone(reader: Reader, question: str, history: Sequence[Exchange]) -> str:
-    """A follow-up as a question that needs no conversation: as it is where it plainly stands alone, else rewritten by
-    the reader's LLM, else joined to the question before.
-
-    Args:
-        history: what was asked and answered before, the latest last.
-    """
-    follow_up = FollowUp.of(question, history)
-    if follow_up is None:
-        return question
-    prompt = follow_up.prompt(reader)
-    if prompt is None:
-        return follow_up.settled("")
-    (generation,) = reader.engine.generate(reader.embed([prompt], None), NEW_TOKENS, stop=REWRITE.stop)
-    return follow_up.settled(generation.text)
 
 
 def _recent(history: Sequence[Exchange]) -> Sequence[Exchange]:

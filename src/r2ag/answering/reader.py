@@ -205,6 +205,17 @@ class Reader:
             template: another prompt than the adapter's.
         """
         prompts, mixed = self.mix(lists, assessment, max_new_tokens, keep, template, history)
+        return self.generate(prompts, mixed, max_new_tokens, template, on_text)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        mixed: MixedEmbeddings,
+        max_new_tokens: int,
+        template: PromptTemplate | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> list[Reading]:
+        """Step 4: greedy answers to prompts, by what `mix` returned; the arguments are those of `read`."""
         stop = (template or self.builder.template).stop
         generations = self.engine.generate(mixed, max_new_tokens, on_text, stop)
         return [Reading(generation, prompt) for generation, prompt in zip(generations, prompts, strict=True)]

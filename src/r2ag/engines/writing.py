@@ -1,4 +1,4 @@
-"""One answer while it is written: tokens become text, piece by piece, until it ends."""
+"""One answer while it is written: turns tokens into text, piece by piece, until the answer ends."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from torch import Tensor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from r2ag.engines.generation import Generation
+from r2ag.types import FinishReason
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
-LEAST_TEMPERATURE = 1e-3  # below it scores overflow, and nothing but the likeliest token could be drawn
+LEAST_TEMPERATURE = 1e-3  # below it scores overflow, and only the likeliest token could be drawn
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How an answer is written.
 
-    At temperature 0, or nearly so, the likeliest token is taken, else one is drawn among those that make up `top_p` of
-    the probability. The same `seed` draws the same again from the same probabilities. Each text of `stop` ends the
-    answer and is no part of it.
+    At a temperature of 0, or nearly so, each token is the likeliest one. Otherwise it is drawn from the likeliest ones
+    that together have the probability `top_p`; the same `seed` draws the same tokens again. Each text of `stop` ends
+    the answer and is not part of it.
     """
 
     max_new_tokens: int
@@ -35,13 +36,18 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether each token is the likeliest one."""
+        return self.temperature < LEAST_TEMPERATURE
+
 
 class Writing:
-    """One row of a batch.
+    """One answer of a batch.
 
     Args:
-        stop_tokens: end the answer, and are no part of it.
-        on_text: called with each piece of text; never half a character, never what may become a stop text.
+        stop_tokens: tokens that end the answer and are not part of it.
+        on_text: called with each piece of text; never with half a character or the beginning of a stop text.
     """
 
     def __init__(
@@ -49,7 +55,7 @@ class Writing:
         sampling: Sampling,
         tokenizer: PreTrainedTokenizerFast,
         stop_tokens: Sequence[int],
-        on_text: Callable[[str], None] = lambda piece: None,
+        on_text: Callable[[str], None] | None = None,
     ) -> None:
         self.sampling = sampling
         self.has_ended = False
@@ -59,79 +65,74 @@ class Writing:
         self._ids: list[int] = []
         self._text = ""
         self._handed_on = 0
-        self._is_whole = False
+        self._finish_reason: FinishReason = "length"
         self._generator: torch.Generator | None = None
         self._started = time.perf_counter()
         self._first = self._ended = 0.0
 
     @property
     def last_token(self) -> int:
-        """What was written last."""
+        """The token that was written last."""
         return self._ids[-1]
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing but space has been written."""
+        """Whether only white space has been written."""
         return not self._text
 
-    def choose(self, logits: Tensor) -> int:
-        """The next token, from its logits, (vocabulary,)."""
-        if self.sampling.temperature < LEAST_TEMPERATURE:
-            return int(logits.argmax())
+    def draw(self, logits: Tensor) -> int:
+        """Draws the next token, from its logits, (vocabulary,)."""
         scores = logits.float()[None]
         no_ids = torch.empty(1, 0, dtype=torch.long, device=logits.device)
         scores = TemperatureLogitsWarper(self.sampling.temperature)(no_ids, scores)
         scores = TopPLogitsWarper(self.sampling.top_p)(no_ids, scores)
-        return int(torch.multinomial(scores[0].softmax(dim=-1), 1, generator=self._draws(logits.device)))
+        if self._generator is None:
+            self._generator = torch.Generator(logits.device)
+            if self.sampling.seed is None:
+                self._generator.seed()
+            else:
+                self._generator.manual_seed(self.sampling.seed)
+        return int(torch.multinomial(scores[0].softmax(dim=-1), 1, generator=self._generator))
 
     def take(self, token: int) -> None:
-        """Adds a token to the answer, and ends it where that is due."""
+        """Adds a token to the answer, and ends the answer at a stop token, a stop text or the limit of tokens."""
         self._first = self._first or time.perf_counter()
         if token in self._stop_tokens:
-            self.end(is_whole=True)
+            self.end("stop")
             return
         self._ids.append(token)
         text = str(self._tokenizer.decode(self._ids, skip_special_tokens=True)).lstrip()
         stops = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
         self._text = text[: min(stops)] if stops else text
         if stops or len(self._ids) >= self.sampling.max_new_tokens:
-            self.end(is_whole=bool(stops))
+            self.end("stop" if stops else "length")
         else:
             self._hand_on(self._text[: len(self._text) - self._undecided()].rstrip())
 
-    def end(self, is_whole: bool) -> None:
-        """Ends the answer with what it has; not `is_whole` where something cut it off."""
-        self._is_whole = is_whole
+    def end(self, reason: FinishReason) -> None:
+        """Ends the answer with the text that it has."""
+        self._finish_reason = reason
         self._first = self._first or time.perf_counter()
         self._ended = time.perf_counter()
         self.has_ended = True
         self._hand_on(self._text.rstrip())
 
     def begin_again(self) -> None:
-        """Forgets the tokens of an answer that is blank."""
+        """Drops the tokens of an answer that is blank."""
         self._ids = []
 
     def generation(self) -> Generation:
-        """The answer, which has ended."""
+        """The answer; it must have ended."""
         return Generation(
             text=self._text.rstrip(),
             completion_tokens=len(self._ids),
             prefill_ms=(self._first - self._started) * 1000,
             decode_ms=(self._ended - self._first) * 1000,
-            is_whole=self._is_whole,
+            finish_reason=self._finish_reason,
         )
 
-    def _draws(self, device: torch.device) -> torch.Generator:
-        if self._generator is None:
-            self._generator = torch.Generator(device)
-            if self.sampling.seed is None:
-                self._generator.seed()
-            else:
-                self._generator.manual_seed(self.sampling.seed)
-        return self._generator
-
     def _undecided(self) -> int:
-        """How many characters at the end may be half a character or the beginning of a stop text."""
+        """How many characters at the end may still change or become a stop text."""
         if self._text.endswith("\ufffd"):
             return len(self._text) - len(self._text.rstrip("\ufffd"))
         longest = max((len(stop) for stop in self.sampling.stop), default=0)
@@ -141,6 +142,6 @@ class Writing:
         return 0
 
     def _hand_on(self, text: str) -> None:
-        if len(text) > self._handed_on:
+        if self._on_text is not None and len(text) > self._handed_on:
             self._on_text(text[self._handed_on :])
             self._handed_on = len(text)

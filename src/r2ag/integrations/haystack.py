@@ -205,7 +205,7 @@ def _reply(answer: Answer) -> ChatMessage:
     meta = {
         "model": answer.models["llm"],
         "usage": dict(answer.usage),
-        "finish_reason": "stop",
+        "finish_reason": answer.finish_reason,
         "r2ag": answer_fields(answer),
     }
     return ChatMessage.from_assistant(text_of(answer), meta=meta)

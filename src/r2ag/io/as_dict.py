@@ -18,6 +18,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "timings_ms": dict(answer.timings_ms),
         "usage": dict(answer.usage),
         "models": dict(answer.models),
+        "finish_reason": answer.finish_reason,
     }
 
 

@@ -8,6 +8,7 @@ as long as torch's own code for weights times a single row, as in each step of o
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,15 +99,40 @@ def _packed(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (hidden.flatten(0, -2).unflatten(0, hidden.shape[:-1]), *inputs[1:])
 
 
+class _WithoutOneDNN:
+    """Switches torch's oneDNN off for the length of a block, and then back to what it was.
+
+    torch has no switch for one product or thread. Another model that multiplies during such a block gets the same
+    results up to rounding, only slower. Blocks of several threads may overlap: the last one to end restores the switch.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._was_enabled = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._was_enabled = onednn.enabled
+                onednn.enabled = False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                onednn.enabled = self._was_enabled
+
+
+_without_onednn = _WithoutOneDNN()  # one, as the switch is one for the process
+
+
 class _RowLinear(nn.Linear):
-    """A layer that leaves oneDNN out for a single row."""
+    """A layer that multiplies a single row without oneDNN."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         if input.shape[:-1].numel() > 1:
             return super().forward(input)
-        onednn.enabled = False
-        try:
+        with _without_onednn:
             return super().forward(input)
-        finally:
-            # Not what it was before: of two threads the later one might have found it off.
-            onednn.enabled = True

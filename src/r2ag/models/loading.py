@@ -1,4 +1,4 @@
-"""What every loader needs: silence while it works, and one plain sentence when it can't."""
+"""What every loader needs: silent libraries, and one plain sentence when a model can't be loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from r2ag.errors import InputError
 
 @contextmanager
 def loading(kind: str, name: str, source: str) -> Iterator[None]:
-    """Keeps the libraries quiet inside, and turns what goes wrong with a model into an InputError.
+    """Silences the libraries while a model is loaded, and turns what goes wrong into an InputError.
 
-    `name` is what the user called it, `source` the folder or hub name that it is loaded from.
+    Args:
+        kind: what the model is for, such as "LLM".
+        name: what the user called it.
+        source: the folder or hub name that it is loaded from.
     """
+    import torch
     from safetensors import SafetensorError
 
     _refuse_missing_folder(kind, source)
@@ -28,6 +32,11 @@ def loading(kind: str, name: str, source: str) -> Iterator[None]:
     except (SafetensorError, json.JSONDecodeError, EOFError) as error:
         raise InputError(
             f"The files of the {described} are damaged or incomplete; fetch them again. ({_first_line(error)})"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"The GPU has too little free memory for the {described}; choose another device, such as the CPU, a dtype "
+            f"of fewer bits, or a smaller model. ({_first_line(error)})"
         ) from error
     # Configurations and weights that don't fit each other fail in any of these ways.
     except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError, RuntimeError) as error:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
 
 from r2ag.answering.answers import Retrieved, Selection
 from r2ag.answering.attention import last_token_attention
@@ -30,7 +29,7 @@ from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.schemas.responses import AttentionResponse
 from r2ag.server.searching import Searching
-from r2ag.types import NOTHING_FOUND, Answer, Document
+from r2ag.types import NOTHING_FOUND, Answer, Document, FinishReason
 
 logger = logging.getLogger(__name__)
 _UNSEARCHED = "The documents could not be searched."
@@ -63,12 +62,11 @@ class ServedAnswer:
 
     answer: Answer
     text: str
-    is_whole: bool
 
     @property
-    def finish_reason(self) -> Literal["stop", "length"]:
-        """Why it ended, as OpenAI says it."""
-        return "stop" if self.is_whole else "length"
+    def finish_reason(self) -> FinishReason:
+        """Why it ended, in OpenAI's words."""
+        return self.answer.finish_reason
 
 
 @dataclass(frozen=True)
@@ -146,15 +144,14 @@ class Answering:
         searched = await self._search(question, asked)
         prepared = await asyncio.wrap_future(self.thread.run(lambda: self._prepare(question, asked, searched)))
         if prepared.reads is None:
-            reading, is_whole = None, True
+            reading = None
             on_text(NOTHING_FOUND)
         else:
             prompt, mixed = prepared.reads
-            generation = await self._write(mixed, self._row(asked, prepared.template, started, on_text))
-            reading, is_whole = Reading(generation, prompt), generation.is_whole
+            reading = Reading(await self._write(mixed, self._row(asked, prepared.template, started, on_text)), prompt)
         answer = self.pipeline.finish(prepared.selection, reading)
         answer = replace(answer, usage={kind: count + spent[kind] for kind, count in answer.usage.items()})
-        return self._noted(ServedAnswer(answer, NOTHING_FOUND if reading is None else answer.text, is_whole))
+        return self._noted(ServedAnswer(answer, NOTHING_FOUND if reading is None else answer.text))
 
     def _row(
         self, asked: AnswerRequest, template: PromptTemplate, started: float, on_text: Callable[[str], None]
@@ -183,12 +180,7 @@ class Answering:
         if follow_up is None:
             return asked.question, Counter()
         reader = self.pipeline.reader
-
-        def mix() -> MixedEmbeddings | None:
-            prompt = follow_up.prompt(reader)
-            return None if prompt is None else reader.embed([prompt], None)
-
-        mixed = await asyncio.wrap_future(self.thread.run(mix))
+        mixed = await asyncio.wrap_future(self.thread.run(lambda: follow_up.mix(reader)))
         if mixed is None:
             return follow_up.settled(""), Counter()
         sampling = Sampling(NEW_TOKENS, stop=(REWRITE.stop,))

@@ -1,4 +1,4 @@
-"""The one thread that uses the models: answers side by side, and all else between two of their tokens."""
+"""The one thread that uses the models: it writes answers together, and does all else between two of their tokens."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class _Job:
 class ModelThread:
     """A queue in front of the models.
 
-    Between two tokens of the answers that are being written, at most one job is done and one prompt read, so that
-    whoever waits for a token waits for no more than that.
+    Between two tokens of the answers that are being written, at most one job is done and one prompt read. This bounds
+    the delay between two tokens. An error fails the callers that it concerns, and the thread goes on.
 
     Args:
         batch: None where no answers are written here.
@@ -113,48 +113,52 @@ class ModelThread:
                 _do(job)
             if joining is not None and not joining.future.cancelled():
                 self._join(joining)
-            if self._writing:
+            try:
                 self._step()
+            except BaseException as error:
+                logger.exception("The answers that were being written are lost.")
+                self._lose_all(error)
 
     def _join(self, joining: _Wanted) -> None:
         self._writing.append(joining)  # before its first piece is handed on: who has one is counted
         try:
             self._own_batch.join(joining.mixed, joining.row)
-        except Exception as error:
+        except BaseException as error:
             logger.exception("A prompt could not be read.")
             self._writing.remove(joining)
             _settle(joining.future, error)
 
     def _step(self) -> None:
-        self._forget([wanted for wanted in self._writing if wanted.future.cancelled()])
-        try:
-            self._own_batch.step()
-        except Exception as error:
-            logger.exception("The answers that were being written are lost.")
-            lost = list(self._writing)
-            self._forget(lost)
-            for wanted in lost:
-                _settle(wanted.future, error)
+        if not self._writing:
+            return
+        cancelled = [wanted for wanted in self._writing if wanted.future.cancelled()]
+        self._own_batch.drop([wanted.row for wanted in cancelled])
+        self._writing = [wanted for wanted in self._writing if wanted not in cancelled]
+        self._own_batch.step()
         for wanted in [wanted for wanted in self._writing if wanted.row.has_ended]:
+            generation = wanted.row.generation()
             self._writing.remove(wanted)
-            _settle(wanted.future, wanted.row.generation())
+            _settle(wanted.future, generation)
 
-    def _forget(self, gone: list[_Wanted]) -> None:
-        self._own_batch.drop([wanted.row for wanted in gone])
-        self._writing = [wanted for wanted in self._writing if wanted not in gone]
+    def _lose_all(self, error: BaseException) -> None:
+        """Empties the batch, which may be broken, and fails all answers that were being written."""
+        self._own_batch.clear()
+        lost, self._writing = self._writing, []
+        for wanted in lost:
+            _settle(wanted.future, error)
 
 
 def _do(job: _Job) -> None:
     if job.future.set_running_or_notify_cancel():
         try:
             job.future.set_result(job.work())
-        except Exception as error:
+        except BaseException as error:
             job.future.set_exception(error)
 
 
-def _settle(future: Future[Generation], result: Generation | Exception) -> None:
+def _settle(future: Future[Generation], result: Generation | BaseException) -> None:
     with suppress(InvalidStateError):  # it was cancelled just now
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             future.set_exception(result)
         else:
             future.set_result(result)
