@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -25,20 +24,21 @@ def _one_passage_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CHILD = """
-import sys
+import signal, sys, time
 from pathlib import Path
 from r2ag.store import Store, index_files, indexing
 from tests.hashing import HashingEncoder, paragraphs
 encoder, indexing.chunk, indexing.PASSAGES_AT_ONCE = HashingEncoder(), paragraphs, int(sys.argv[3])
-print("started", flush=True)
-report = index_files(Store.create(Path(sys.argv[1]), encoder), [Path(sys.argv[2])], encoder)
-print(report.passages, flush=True)
+started = time.process_time()
+signal.setitimer(signal.ITIMER_PROF, float(sys.argv[4]))  # its signal ends the process as a kill does
+index_files(Store.create(Path(sys.argv[1]), encoder), [Path(sys.argv[2])], encoder)
+print(time.process_time() - started)
 """
 
 
-def child(store: Path, notes: Path, at_once: int) -> subprocess.Popen[str]:
-    """A process that indexes, some passages a transaction."""
-    command = [sys.executable, "-c", CHILD, str(store), str(notes), str(at_once)]
+def child(store: Path, notes: Path, at_once: int, lives: float = 0) -> subprocess.Popen[str]:
+    """A process that indexes, some passages a transaction. It dies after `lives` seconds of processor time, 0 is never."""
+    command = [sys.executable, "-c", CHILD, str(store), str(notes), str(at_once), str(lives)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -90,12 +90,7 @@ def test_killed_at_any_moment_the_store_is_whole_readers_go_on_and_so_does_the_w
             if chance.random() < 0.5:
                 (notes / f"{number}.txt").write_text(f"Text {number}, version {version}.\n\nIts second passage.")
         with Reading(store) as reading:
-            process = child(folder, notes, at_once=8)
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(chance.uniform(0, longest))
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            child(folder, notes, at_once=8, lives=chance.uniform(0, longest)).communicate()
         reads += reading.reads
         store = Store.create(folder, encoder)  # a kill before the first transaction leaves none
         store.check()
@@ -111,13 +106,8 @@ def test_killed_at_any_moment_the_store_is_whole_readers_go_on_and_so_does_the_w
 
 
 def seconds_of_a_run(folder: Path, notes: Path) -> float:
-    """From where a process says that it has started to its end."""
-    process = child(folder, notes, at_once=8)
-    assert process.stdout is not None
-    process.stdout.readline()
-    started = time.monotonic()
-    process.communicate()
-    return time.monotonic() - started
+    """Processor time of a whole run."""
+    return float(child(folder, notes, at_once=8).communicate()[0])
 
 
 def test_a_killed_run_is_taken_up_where_it_was(tmp_path, encoder):

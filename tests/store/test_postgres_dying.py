@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +31,7 @@ from r2ag.store import create_store, index_files, indexing
 from tests.hashing import HashingEncoder, paragraphs
 encoder, indexing.chunk, indexing.PASSAGES_AT_ONCE = HashingEncoder(), paragraphs, 8
 store = create_store(sys.argv[1], encoder)
-print("started", flush=True)
-index_files(store, [Path(sys.argv[2])], encoder)
+index_files(store, [Path(sys.argv[2])], encoder, on_progress=lambda what, done, total: print(done, flush=True))
 """
 
 
@@ -64,8 +62,8 @@ def test_a_client_that_is_killed_leaves_whole_files_and_no_lock(postgres, encode
         write_notes(notes, version, 120)
         with subprocess.Popen([sys.executable, "-c", CHILD, url, notes], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(0.2 + 0.3 * version)
+            while int(process.stdout.readline() or 120) < 20 + 40 * version:
+                pass
             process.kill()
         whole_files(open_store(url))
     eventually(lambda: not _locks(postgres))  # the server sees at its next word to the client that it is gone
