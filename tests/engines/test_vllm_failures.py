@@ -98,7 +98,7 @@ def test_what_goes_wrong_is_said_in_a_sentence(reply: bytes, words: str) -> None
 
 def test_a_silent_server_is_told_from_one_that_is_down() -> None:
     with server(None) as url, pytest.raises(EngineError, match="silent for too long") as caught:
-        engine(url, timeout=httpx.Timeout(0.3)).generate(PROMPT, 8)
+        engine(url, timeout=httpx.Timeout(0.3, connect=10)).generate(PROMPT, 8)
     assert caught.value.timed_out
     with pytest.raises(EngineError, match=r"can't be reached \(.+\); check the address, and that the server"):
         engine("http://127.0.0.1:9/v1")

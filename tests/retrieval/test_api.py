@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -129,7 +130,7 @@ def test_an_endless_answer(server, monkeypatch):
 def test_a_server_that_is_slow_or_gone(server):
     server.answers = [(SILENCE, {}, b"")] * 4
     with pytest.raises(InputError, match="was silent for too long"):
-        encoder(server, timeout=0.1).encode_queries(["x"])
+        encoder(server, timeout=httpx.Timeout(0.3, connect=10)).encode_queries(["x"])
     assert len(server.requests) == 4
     with pytest.raises(InputError, match="can't be reached"):
         EmbeddingsAPI("http://127.0.0.1:1/v1", "m", first_pause=0.01).encode_queries(["x"])
