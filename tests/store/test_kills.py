@@ -37,7 +37,7 @@ print(time.process_time() - started)
 
 
 def child(store: Path, notes: Path, at_once: int, lives: float = 0) -> subprocess.Popen[str]:
-    """A process that indexes, some passages a transaction. It dies after `lives` seconds of processor time, 0 is never."""
+    """A process that indexes, some passages at once; after `lives` seconds of processor time it dies, 0 is never."""
     command = [sys.executable, "-c", CHILD, str(store), str(notes), str(at_once), str(lives)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
