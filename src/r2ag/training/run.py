@@ -202,11 +202,12 @@ def with_lora(llm: PreTrainedModel, config: TrainingConfig) -> Any:
     from peft import LoraConfig, get_peft_model
     from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
+    is_known = llm.config.model_type in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(llm.config.model_type, "all-linear"),
+        target_modules=None if is_known else "all-linear",
         task_type="CAUSAL_LM",
     )
     return get_peft_model(llm, lora)
