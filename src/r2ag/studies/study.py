@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from r2ag.errors import InputError
 from r2ag.evaluation.table import Table
 from r2ag.studies.base import Options, Plan
 from r2ag.studies.outcome import Outcome
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from r2ag.studies.plots import Plots
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Study:
     title: str
     plan: Callable[[Options], Plan]
     tables: Sequence[Callable[[Outcome], list[Titled]]]
-    plots: Sequence[Callable[[Outcome], Mapping[str, Figure]]]
+    plots: Sequence[Callable[[Outcome], Plots]]
     figures: Callable[[Outcome], Mapping[str, Any]] = lambda outcome: {}
     trains: bool = False
     answers: bool = True

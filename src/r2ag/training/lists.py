@@ -37,25 +37,19 @@ class TrainingList:
     gold_relevance: bool = False  # E^R is moved by the gold labels instead of the head's probabilities
 
 
+@dataclass(frozen=True)
 class ListSampler:
     """Draws lists from records, each from its own seed, so that a run can stop and continue anywhere.
 
     Args:
-        fits: whether a prompt holds a list uncut. Lists lose their last distractors until they fit, but for the long
+        fits: whether a prompt holds a list uncut. Lists lose their last distractors until they fit, except for the long
             ones, which are there for their many positions.
     """
 
-    def __init__(
-        self,
-        records: Sequence[DescribedRecord],
-        config: TrainingConfig,
-        max_documents: int,
-        fits: Callable[[RankedList], bool] = lambda ranked: True,
-    ) -> None:
-        self.records = records
-        self.config = config
-        self.max_documents = max_documents
-        self.fits = fits
+    records: Sequence[DescribedRecord]
+    config: TrainingConfig
+    max_documents: int
+    fits: Callable[[RankedList], bool] = lambda ranked: True
 
     def draw(self, index: int, key: object, k: int | None = None) -> TrainingList:
         """A list from record `index`; equal arguments give equal lists.
