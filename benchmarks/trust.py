@@ -22,7 +22,7 @@ from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_
 from r2ag.evaluation.run import relevance_probabilities
 from r2ag.evaluation.trust import Lists, three_lists
 from r2ag.pipeline import Pipeline
-from r2ag.records import read_records
+from r2ag.records import read_files
 from r2ag.records.mixture import sample
 from r2ag.records.vectors import describe_records
 from r2ag.types import RankedList
@@ -73,7 +73,7 @@ def main() -> None:
     arguments.add_argument("--citations", action="store_true", help="answer as well, and measure citations")
     options = arguments.parse_args()
     pipeline = Pipeline.from_pretrained(options.adapter)
-    records = [r for path in options.data for r in sample(read_records(path), options.limit, options.seed)]
+    records = [r for file in read_files(options.data) for r in sample(file, options.limit, options.seed)]
     described = describe_records(pipeline.encoder, records, options.vectors)
     lists = [one for one in three_lists(described, [r.dataset for r in records], options.seed) if one is not None]
     own, removed = [one.own for one in lists], [one.removed for one in lists]
