@@ -15,6 +15,7 @@ import numpy as np
 from turns import finish, parser, sample_lists, timed
 
 from r2ag.answering.reader import Reader
+from r2ag.evaluation.intervals import bootstrap
 from r2ag.pipeline import Pipeline
 from r2ag.types import RankedList
 
@@ -47,13 +48,8 @@ def main() -> None:
             for machinery in (first, not first)
         }
         ratios.append(times[True] / times[False])
-    generator = np.random.default_rng(0)
-    medians = np.median(generator.choice(ratios, (2000, len(ratios))), axis=1)
-    low, high = np.percentile(medians, [2.5, 97.5])
-    result = {
-        "ratio_median": round(float(np.median(ratios)), 4),
-        "ci95": [round(float(low), 4), round(float(high), 4)],
-    }
+    median = bootstrap(lambda rows: float(np.median(np.array(ratios)[rows])), len(ratios), resamples=2000)
+    result = {"ratio_median": round(median.mean, 4), "ci95": np.round(median.ends, 4).tolist()}
     finish("machinery", result, options)
 
 
