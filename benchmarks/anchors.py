@@ -11,13 +11,12 @@ with 95 % intervals.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from turns import finish, parser
 
 from r2ag.answering.reader import Reader
 from r2ag.evaluation.methods.r2ag import derangements, gold_labels
@@ -80,13 +79,10 @@ def interval(values: np.ndarray) -> list[float]:
 
 def main() -> None:
     """Prints the means and the paired differences of each measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--adapter")
-    parser.add_argument("--k", type=int, default=5)
-    parser.add_argument("--limit", type=int, default=20, help="records of each file")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    arguments = parser(__doc__, k=5, limit=20, seed=0)
+    arguments.add_argument("--data", type=Path, nargs="+", required=True)
+    arguments.add_argument("--adapter")
+    options = arguments.parse_args()
     pipeline = Pipeline.from_pretrained(options.adapter)
     reader = pipeline.reader
     records = held_back(options.data, options.limit, options.seed)
@@ -96,13 +92,13 @@ def main() -> None:
     lists = [sampler.draw(index, options.seed, options.k) for index in range(len(described))]
     teacher = PromptBuilder(reader.tokenizer, plain_template(reader.adapter.config.plain_prompt), 0)
     measured = [measure(reader, teacher, drawn, options.seed) for drawn in lists if drawn.answer is not None]
-    result: dict[str, object] = {"lists": len(measured), "k": options.k}
+    result: dict[str, object] = {"lists": len(measured)}
     for loss in ("L_LM", "KL"):
         by = {name: np.array([one[name][loss] for one in measured]) for name in measured[0]}
         means = {name: interval(values) for name, values in by.items()}
         gaps = {f"{wrong} - {own}": interval(by[wrong] - by[own]) for own, wrong in PAIRS if own in by}
         result[loss] = means | gaps
-    print(json.dumps({"anchors": result}, indent=2))
+    finish("anchors", result, options)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ it takes without decoding, for 16 prompts are 16 times the operations of one. Wi
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,28 +24,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
-from turns import by_turns, finish, one_thread_clock, ratio, spread
+from turns import by_turns, finish, one_thread_clock, parser, ratio, sample_lists, spread
 
 from r2ag.answering.answers import Retrieved
 from r2ag.answering.reader import Reader
-from r2ag.corpus import read_documents
 from r2ag.engines.generation import Generation
 from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.pipeline import Pipeline
-from r2ag.samples import documents_folder, questions
 
 BATCH = 16
 NEVER = 1  # the token that opens a chat turn: no answer holds it, so that every answer has all its tokens
 DECODED = 16
 SHORT = 100
-
-
-def loaded(k: int) -> tuple[Pipeline, list[Retrieved]]:
-    """The default pipeline, and what it finds for each sample question."""
-    pipeline = Pipeline.from_pretrained()
-    encoder = pipeline.encoder
-    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
-    return pipeline, [pipeline.find(sample.question, k=k) for sample in questions()]
 
 
 def layer_weights(llm: PreTrainedModel) -> list[torch.Tensor]:
@@ -254,12 +243,11 @@ PARTS = {"former": former, "prompt": prompt, "opening": opening, "prefill": pref
 
 def main() -> None:
     """Measures the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default=",".join([*PARTS, "pruned"]))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--k", type=int, default=10)
-    options = parser.parse_args()
-    pipeline, found = loaded(options.k)
+    arguments = parser(__doc__, runs=5, k=10)
+    arguments.add_argument("--parts", default=",".join([*PARTS, "pruned"]))
+    options = arguments.parse_args()
+    pipeline = Pipeline.from_pretrained()
+    found = sample_lists(pipeline, options.k)
     results: dict[str, object] = {"threads": torch.get_num_threads(), "dtype": str(pipeline.reader.model.llm.dtype)}
     with torch.inference_mode():
         for part in options.parts.split(","):

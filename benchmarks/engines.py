@@ -10,31 +10,21 @@ further from one another, either is right. --dtype is the LLM's in this process;
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
+from batches import where_they_part
+from turns import finish, parser, sample_lists
 
 from r2ag.answering.reader import Reader
-from r2ag.corpus import read_documents
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
-from r2ag.samples import documents_folder, questions
 from r2ag.types import RankedList
-
-
-def sample_lists(pipeline: Pipeline, k: int) -> Iterator[RankedList]:
-    """The sample questions with what is found for them."""
-    encoder = pipeline.encoder
-    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
-    for sample in questions():
-        yield pipeline.find(sample.question, k=k).ranked
 
 
 def record_lists(pipeline: Pipeline, files: list[Path], count: int, k: int, seed: int) -> Iterator[RankedList]:
@@ -49,38 +39,30 @@ def record_lists(pipeline: Pipeline, files: list[Path], count: int, k: int, seed
 
 def compare(here: Reader, there: Reader, ranked: RankedList, tokens: int) -> dict[str, Any] | None:
     """What tells the two answers apart; None where nothing does."""
-    assessment = here.assess([ranked])
-    (reading,) = here.read([ranked], assessment, tokens)
-    (other,) = there.read([ranked], there.assess([ranked]), tokens)
-    texts = [reading.generation.text, other.generation.text]
+    texts = [
+        reading.generation.text
+        for reader in (here, there)
+        for reading in reader.read([ranked], reader.assess([ranked]), tokens)
+    ]
     if texts[0] == texts[1]:
         return None
-    mine, yours = (here.builder.target(text) for text in texts)
-    at = next(index for index, (a, b) in enumerate(zip_longest(mine, yours)) if a != b)
-    with torch.inference_mode():
-        mixed = here.model.embed([reading.prompt], assessment.anchors, [mine[:at]])
-        scores = here.model.answer_logits(mixed, 1)[0, -1].log_softmax(dim=-1)
-    both = [round(float(scores[ids[at]]), 3) for ids in (mine, yours)]
+    both = where_they_part(here, ranked, texts)
     return {"question": ranked.question, "answers": texts, "log_probabilities": both}
 
 
 def main() -> None:
     """Asks both, and prints what it found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8001/v1")
-    parser.add_argument("--data", type=Path, nargs="+", help="records, in place of the sample questions")
-    parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--k", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=32)
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    arguments = parser(__doc__, questions=100, k=5, tokens=32, seed=0)
+    arguments.add_argument("--url", default="http://127.0.0.1:8001/v1")
+    arguments.add_argument("--data", type=Path, nargs="+", help="records, in place of the sample questions")
+    arguments.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    options = arguments.parse_args()
     pipeline = Pipeline.from_pretrained(dtype=getattr(torch, options.dtype))
     here, there = pipeline.reader, Reader.at_engine(pipeline.reader.adapter, options.url)
     if options.data:
         lists = record_lists(pipeline, options.data, options.questions, options.k, options.seed)
     else:
-        lists = sample_lists(pipeline, options.k)
+        lists = (found.ranked for found in sample_lists(pipeline, options.k))
     differences, count = [], 0
     for count, ranked in enumerate(lists, start=1):
         if difference := compare(here, there, ranked, options.tokens):
@@ -88,8 +70,8 @@ def main() -> None:
             print(json.dumps(difference, ensure_ascii=False), file=sys.stderr)
         print(f"{count - len(differences)} of {count} are equal", file=sys.stderr, flush=True)
     equal = count - len(differences)
-    found = {"questions": count, "equal": equal, "share": round(equal / count, 4)}
-    print(json.dumps({"engines": found | {"differences": differences}}, indent=2, ensure_ascii=False))
+    found = {"questions": count, "equal": equal, "share": round(equal / count, 4), "differences": differences}
+    finish("engines", found, options)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ equations 10-12 say, one document after the other; a warning on stderr tells whe
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from turns import finish, parser, spread, timed
 
 from r2ag.method.features import retrieval_features
 
@@ -64,22 +62,9 @@ def torch_loop(query: torch.Tensor, documents: torch.Tensor) -> list[tuple[float
     return features
 
 
-def milliseconds(way: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    way()
-    return 1000 * (time.perf_counter() - start)
-
-
-def summary(times: list[float]) -> dict[str, float]:
-    low, median, high = statistics.quantiles(times, n=4)
-    return {"median": round(median, 3), "q1": round(low, 3), "q3": round(high, 3)}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("k", 20), ("batch", 64), ("dimension", 384), ("runs", 30), ("threads", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
+    """Prints milliseconds, and how many times faster the batch is."""
+    options = parser(__doc__, k=20, batch=64, dimension=384, runs=30, threads=1).parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     query = torch.randn(options.batch, options.dimension)
@@ -94,21 +79,21 @@ def main() -> None:
         "torch_loop": lambda: [torch_loop(q, d) for q, d in zip(query, documents, strict=True)],
     }
     with torch.inference_mode():
-        results = {name: torch.as_tensor(way()) for name, way in ways.items()}  # also warms up
+        results = {name: torch.as_tensor(way()) for name, way in ways.items()}
         times: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.runs):
-            for name, way in ways.items():
-                times[name].append(milliseconds(way))
+            for name, way in ways.items():  # in one order: the batch comes cold, batch_again warm
+                times[name].append(1000 * timed(way, time.perf_counter)[0])
     for name, result in results.items():
         if not torch.allclose(result, results["batch"], atol=1e-5):
             print(f"{name} and the batch disagree.", file=sys.stderr)
-    report = {name: summary(values) for name, values in times.items()}
-    medians = {name: report[name]["median"] for name in ways}
+    report = {name: spread(values, 3) for name, values in times.items()}
+    median = {name: one["median"] for name, one in report.items()}
     ratios = {
-        batch: {loop: round(medians[loop] / medians[batch], 1) for loop in ("numpy_loop", "torch_loop")}
+        batch: {loop: round(median[loop] / median[batch], 1) for loop in ("numpy_loop", "torch_loop")}
         for batch in ("batch", "batch_again")
     }
-    print(json.dumps(vars(options) | {"milliseconds": report, "times_faster": ratios}, indent=2))
+    finish("features", {"milliseconds": report, "times_faster": ratios}, options)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,14 @@ way means with 95 % bootstrap intervals, and paired differences from dense searc
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from turns import finish, parser, timed
 
 from r2ag.adapter.adapter import Adapter
 from r2ag.adapter.loading import PRETRAINED, load_encoder
@@ -86,14 +85,10 @@ def stored(data: OpenRetrieval, folder: Path, encoder: FeatureEncoder) -> Store:
 
 def found_by(finder: Finder, questions: Sequence[Question]) -> tuple[list[RankingScores], float]:
     """Each question's scores, and the milliseconds of the processor that finding one took."""
-    labels, totals = [], []
-    started = time.process_time()
-    for question in questions:
-        found = finder.find(question.text, DEPTH)
-        labels.append([int(document.place) in question.relevant for document in found.documents])
-        totals.append(len(question.relevant))
-    spent = 1000 * (time.process_time() - started) / len(totals)
-    return score_rankings(labels, totals), spent
+    spent, found = timed(lambda: [finder.find(question.text, DEPTH) for question in questions])
+    pairs = zip(questions, found, strict=True)
+    labels = [[int(document.place) in question.relevant for document in one.documents] for question, one in pairs]
+    return score_rankings(labels, [len(question.relevant) for question in questions]), 1000 * spent / len(questions)
 
 
 def compared(ways: dict[str, Finder], questions: Sequence[Question]) -> dict[str, Any]:
@@ -120,16 +115,13 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--passages", type=int, default=10_000)
-    parser.add_argument("--questions", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--reranker")
-    parser.add_argument("--store", type=Path)
-    parser.add_argument("--encoder")
-    options = parser.parse_args()
+    arguments = parser(__doc__, passages=10_000, questions=300, seed=0)
+    arguments.add_argument("data", nargs="+", type=Path)
+    arguments.add_argument("--split", default="test")
+    arguments.add_argument("--reranker")
+    arguments.add_argument("--store", type=Path)
+    arguments.add_argument("--encoder")
+    options = arguments.parse_args()
     if is_beir(options.data[0]):
         data = read_beir(options.data[0], options.split)
     else:
@@ -141,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = stored(data, options.store or Path(folder) / "store", encoder)
         if store.info().documents != len(data.corpus):
-            parser.error(f"{options.store} holds another corpus; name a new folder for --store.")
+            arguments.error(f"{options.store} holds another corpus; name a new folder for --store.")
         hybrid = HybridFinder(store, encoder)
         ways: dict[str, Finder] = {"dense": DenseFinder(store, encoder), "bm25": BM25Finder(store), "hybrid": hybrid}
         if options.reranker:
@@ -153,7 +145,7 @@ def main() -> None:
             "questions": len(data.questions),
             "relevant_a_question": round(sum(len(q.relevant) for q in data.questions) / len(data.questions), 2),
         }
-        print(json.dumps(sizes | compared(ways, data.questions), indent=2))
+        finish("finding", sizes | compared(ways, data.questions), options)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,13 @@ wait.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import resource
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from turns import finish, parser, peak_megabytes, spread, timed
 
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.models import DEFAULT_RETRIEVER
@@ -71,12 +66,6 @@ def write(folder: Path, number: int, texts: Sequence[tuple[str, str]]) -> None:
     (folder / f"{number}.md").write_text(f"# {' '.join(title.split()) or number}\n\n{text}{more}\n", encoding="utf-8")
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
 def told(seconds: float, report: IndexReport, given: int) -> dict[str, object]:
     counts = {name: getattr(report, name) for name in ("added", "changed", "unchanged", "removed", "passages")}
     return {"processor_seconds": round(seconds, 2), **counts, "texts_given_to_the_encoder": given}
@@ -110,10 +99,11 @@ def again_and_again(folder: Path, texts: Sequence[tuple[str, str]], files: int, 
     return report | {"megabytes_on_disk": round(store.info().bytes_on_disk / 1e6, 1)}
 
 
-def by_turns(
+def shares(
     folder: Path, texts: Sequence[tuple[str, str]], turns: int, files: int, encoder: FeatureEncoder
 ) -> dict[str, object]:
-    shares, passages = [], 0
+    """The speed of indexing over the bare encoder's, turn by turn."""
+    found, passages = [], 0
     for turn in range(turns):
         notes = folder / f"turn {turn}"
         notes.mkdir()
@@ -122,32 +112,29 @@ def by_turns(
         store = Store.create(folder / f"store {turn}", encoder)
         indexing, _ = timed(lambda store=store, notes=notes: index_files(store, [notes], encoder))
         with store.snapshot() as snapshot:
-            found = snapshot.documents(snapshot.ids())
-        bare, _ = timed(lambda found=found: encoder.encode_documents(found))
-        shares.append(bare / indexing)
-        passages += len(found)
-    told = [round(share, 3) for share in shares]
-    return {"passages": passages, "shares_of_the_bare_encoders_speed": told, "median_share": statistics.median(told)}
+            documents = snapshot.documents(snapshot.ids())
+        bare, _ = timed(lambda documents=documents: encoder.encode_documents(documents))
+        found.append(bare / indexing)
+        passages += len(documents)
+    return {"passages": passages, "shares_of_the_bare_encoders_speed": spread(found, 3)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("records", nargs="*", type=Path)
-    for name, default in (("files", 1000), ("words", 0), ("turns", 3), ("turn-files", 800)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--folder", type=Path, help="where all is made for a while; the temporary folder")
-    options = parser.parse_args()
+    arguments = parser(__doc__, files=1000, words=0, turns=3, turn_files=800)
+    arguments.add_argument("records", nargs="*", type=Path)
+    arguments.add_argument("--folder", type=Path, help="where all is made for a while; the temporary folder")
+    options = arguments.parse_args()
     texts = texts_of(options.records, options.words)
     encoder = FeatureEncoder.from_pretrained(DEFAULT_RETRIEVER)
     encoder.encode_documents([Document("warm")] * 32)
-    report: dict[str, object] = {"files": options.files}
+    report: dict[str, object] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         if options.files:
             report |= again_and_again(Path(name), texts, options.files, Counting(encoder))
         if options.turns:
-            report |= by_turns(Path(name), texts, options.turns, options.turn_files, encoder)
-    report["megabytes_of_memory_at_most"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
-    print(json.dumps(report, indent=2))
+            report |= shares(Path(name), texts, options.turns, options.turn_files, encoder)
+    report["megabytes_of_memory_at_most"] = round(peak_megabytes())
+    finish("indexing", report, options)
 
 
 if __name__ == "__main__":

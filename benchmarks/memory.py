@@ -10,7 +10,6 @@ those of the smallest store, beside what its vector has (dimension × 4 bytes); 
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import itertools
 import os
@@ -19,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from turns import finish
+from turns import finish, parser
 
 from r2ag.records import read_records
 from r2ag.types import Record
@@ -66,12 +65,11 @@ def growth(peaks: dict[int, float]) -> dict[str, float]:
 
 def main() -> None:
     """Runs the commands one after another."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sizes", default="500,2000,6000")
-    parser.add_argument("--words", type=int, default=12)
-    parser.add_argument("--lists", default="100,200")
-    options = parser.parse_args()
+    arguments = parser(__doc__, words=12)
+    arguments.add_argument("--data", type=Path, required=True)
+    arguments.add_argument("--sizes", default="500,2000,6000")
+    arguments.add_argument("--lists", default="100,200")
+    options = arguments.parse_args()
     sizes, lists = ([int(number) for number in text.split(",") if number] for text in (options.sizes, options.lists))
     records = list(read_records(options.data))
     index, ask, train, stored = {}, {}, {}, {}

@@ -11,17 +11,15 @@ same vectors take turns. Recall is of the ten nearest, against exact search. Tim
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from turns import finish, peak_megabytes, spread
+from turns import finish, parser, peak_megabytes, spread, timed
 
 from r2ag.encoder.probe import Probe
 from r2ag.store import Store, StoredFile
@@ -70,13 +68,15 @@ def fill(folder: Path, million: Million) -> dict[str, float]:
     connection = connect_to_write(folder)
     create_tables(connection, Probe("copies of real vectors", million.real[:4]))
     connection.close()
-    started = time.process_time()
-    with Store.open(folder).writing() as writer:
-        for number, vectors in enumerate(million.blocks()):
-            documents = [Document(f"copy {number} {row}") for row in range(len(vectors))]
-            with writer.batch():
-                writer.put(StoredFile(str(number), "digest", 1, 0.0, {"part": number % PARTS}), documents, vectors)
-    seconds = time.process_time() - started
+
+    def put_all() -> None:
+        with Store.open(folder).writing() as writer:
+            for number, vectors in enumerate(million.blocks()):
+                documents = [Document(f"copy {number} {row}") for row in range(len(vectors))]
+                with writer.batch():
+                    writer.put(StoredFile(str(number), "digest", 1, 0.0, {"part": number % PARTS}), documents, vectors)
+
+    seconds, _ = timed(put_all)
     return {"fill_seconds": round(seconds, 1), "fill_megabytes": round(peak_megabytes() - before)}
 
 
@@ -92,13 +92,6 @@ def exact(million: Million, queries: np.ndarray) -> list[set[int]]:
     return [set(row.tolist()) for row in ids]
 
 
-def taken(way: Callable[[], object]) -> tuple[float, object]:
-    """Processor milliseconds, and what it gave."""
-    started = time.process_time()
-    result = way()
-    return (time.process_time() - started) * 1000, result
-
-
 def searching(folder: Path, queries: np.ndarray, truth: list[set[int]], compare: bool) -> dict[str, object]:
     """Opens the store as a new process would, and asks it each query."""
 
@@ -107,40 +100,38 @@ def searching(folder: Path, queries: np.ndarray, truth: list[set[int]], compare:
             return {hit.id for hit in snapshot.nearest(query, K, where)}
 
     before, store = peak_megabytes(), Store.open(folder)
-    first, _ = taken(lambda: ask(store, queries[0]))
-    rounds = [taken(lambda query=query: ask(store, query)) for query in queries]
+    first, _ = timed(lambda: ask(store, queries[0]))
+    rounds = [timed(lambda query=query: ask(store, query)) for query in queries]
     recall = np.mean([len(found & true) / K for (_, found), true in zip(rounds, truth, strict=True)])
-    result: dict[str, object] = {"first_search_ms": round(first), "megabytes": round(peak_megabytes() - before)}
+    result: dict[str, object] = {"first_search_ms": round(1000 * first), "megabytes": round(peak_megabytes() - before)}
     if not compare:
         return result
-    where = [taken(lambda query=query: ask(store, query, "part = 1"))[0] for query in queries[:5]]
+    where = [1000 * timed(lambda query=query: ask(store, query, "part = 1"))[0] for query in queries[:5]]
     result |= {
         "recall_at_10": round(float(recall), 4),
-        "milliseconds": spread([ms for ms, _ in rounds]),
+        "milliseconds": spread([1000 * taken for taken, _ in rounds]),
         "milliseconds_where_a_tenth_passes": spread(where),
     }
     connection = connect(folder)
     dimension, generation = queries.shape[1], read_meta(connection, folder).generation
     matrix = current_matrix(connection, Matrix.empty(dimension), generation, folder)
-    pairs = [
-        (taken(lambda query=query: ask(store, query))[0], taken(lambda query=query: matrix.nearest(query, K))[0])
+    ratios = [
+        timed(lambda query=query: ask(store, query))[0] / timed(lambda query=query: matrix.nearest(query, K))[0]
         for query in queries[:15]
     ]
     result["megabytes_of_the_exact_matrix"] = round(matrix.vectors.nbytes / 1e6)
-    result["times_of_exact_search"] = spread([ours / theirs for ours, theirs in pairs], digits=3)
+    result["times_of_exact_search"] = spread(ratios, digits=3)
     return result
 
 
 def main() -> None:
     """Fills a temporary store, then searches it in processes of their own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--vectors", type=Path, help="a folder that keeps vectors for later runs")
-    parser.add_argument("--passages", type=int, default=1_000_000)
-    parser.add_argument("--jitter", type=float, default=0.5)
-    parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--folder", type=Path, help="where the store is made for a while; the temporary folder")
-    options = parser.parse_args()
+    arguments = parser(__doc__, passages=1_000_000, questions=100)
+    arguments.add_argument("--data", type=Path, nargs="+", required=True)
+    arguments.add_argument("--vectors", type=Path, help="a folder that keeps vectors for later runs")
+    arguments.add_argument("--jitter", type=float, default=0.5)
+    arguments.add_argument("--folder", type=Path, help="where the store is made for a while; the temporary folder")
+    options = arguments.parse_args()
     real, queries = real_vectors(options.data, options.vectors)
     queries = np.random.default_rng(0).permutation(queries)[: options.questions]
     million = Million(real, options.jitter, options.passages)

@@ -2,20 +2,19 @@
 
     python benchmarks/overhead.py [--runs 10]
 
-Prints one JSON object, in seconds: median and range of each, with a bare interpreter for comparison. The commands
+Prints one JSON object, in seconds: median and quartiles of each, with a bare interpreter for comparison. The commands
 take turns, each in a process of its own; the goal of the first two is .4 s. Of `ask`, which answers from a store of the
 sample documents, the time to its first word is told as well.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from turns import finish, parser, spread
 
 from r2ag.samples import documents_folder
 
@@ -44,26 +43,20 @@ def seconds(arguments: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=10)
-    runs = parser.parse_args().runs
+    options = parser(__doc__, runs=10).parse_args()
     times: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         store = f"{folder}/store"
         index = ["-m", "r2ag.cli", "index", str(documents_folder()), "--store", store]
         subprocess.run([sys.executable, *index], check=True, capture_output=True)
-        for run in range(runs + 1):
+        for run in range(options.runs + 1):
             for name, arguments in commands(store).items():
                 first, whole = seconds(arguments)
                 if run > 0:  # the first round fills the file cache
                     times.setdefault(name, []).append(whole)
                     if name == "r2ag ask":
                         times.setdefault(f"{name}, first word", []).append(first)
-    summary = {
-        name: {"median": round(statistics.median(values), 3), "range": [round(min(values), 3), round(max(values), 3)]}
-        for name, values in times.items()
-    }
-    print(json.dumps({"runs": runs, "seconds": summary}, indent=2))
+    finish("overhead", {"seconds": {name: spread(values, 3) for name, values in times.items()}}, options)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ so that where the model holds the two agree. Seconds are the processor's with on
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import torch
 from transformers import PreTrainedModel
-from turns import Way, by_turns, finish, one_thread_clock, ratio
+from turns import Way, by_turns, finish, one_thread_clock, parser, ratio
 
 from r2ag.answering.reader import Reader
 from r2ag.encoder.encoder import FeatureEncoder
@@ -116,9 +115,8 @@ def compare(sizes: tuple[int, ...], way: Callable[[int], Way], cost: Callable[[i
 
 def main() -> None:
     """Prints the comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
+    options = parser(__doc__, runs=3).parse_args()
+    runs = options.runs
     pipeline = Pipeline.from_pretrained()
     reader, llm = pipeline.reader, pipeline.reader.model.llm.requires_grad_(False)
     layers = pipeline.encoder.model[0].auto_model.encoder
@@ -135,7 +133,7 @@ def main() -> None:
             runs,
         ),
     }
-    finish("scaling", results, argparse.Namespace(runs=runs))
+    finish("scaling", results, options)
 
 
 if __name__ == "__main__":

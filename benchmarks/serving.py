@@ -21,22 +21,22 @@ resident memory after a tenth of the requests and after all.
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+from turns import finish, parser, process_megabytes, sample_lists
 
-from r2ag.samples import documents_folder, questions
+from r2ag.samples import questions
 
 CLIENTS = (1, 4, 8, 16)
+DOCUMENTS = 5  # that a server finds for a question
 
 
 @dataclass(frozen=True)
@@ -111,52 +111,35 @@ def compare(targets: dict[str, Target], clients: int, count: int, rounds: int) -
 
 def summary(timings: list[Timing], seconds: float) -> dict[str, float]:
     """Figures of one server."""
-    firsts, wholes = [timing.first for timing in timings], [timing.whole for timing in timings]
-    return {
-        "requests_per_second": round(len(timings) / seconds, 3),
-        "first_p50_s": round(statistics.median(firsts), 3),
-        "first_p95_s": round(percentile_95(firsts), 3),
-        "whole_p50_s": round(statistics.median(wholes), 3),
-        "whole_p95_s": round(percentile_95(wholes), 3),
-        "own_p50_s": round(statistics.median(timing.whole - timing.documents for timing in timings), 3),
-    }
-
-
-def percentile_95(values: list[float]) -> float:
-    """The value that 95 % are not above."""
-    return sorted(values)[min(len(values) - 1, int(0.95 * len(values)))]
-
-
-def resident_mb(pid: int) -> float:
-    """A process's memory, on Linux."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return round(int(line.split()[1]) / 1000, 1)
+    figures = {"requests_per_second": len(timings) / seconds}
+    for part in ("first", "whole"):
+        values = [getattr(timing, part) for timing in timings]
+        figures[f"{part}_p50_s"], figures[f"{part}_p95_s"] = np.percentile(values, [50, 95]).tolist()
+    figures["own_p50_s"] = float(np.median([timing.whole - timing.documents for timing in timings]))
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def memory(target: Target, pid: int, count: int) -> dict[str, float]:
     """The server's memory after a tenth of the requests, when all is warm, and after all of them."""
     warm = max(1, count // 10)
     load(target, 4, warm)
-    before = resident_mb(pid)
+    before = process_megabytes("VmRSS", pid)
     load(target, 4, count - warm)
-    return {"requests": count, "after_a_tenth_mb": before, "after_all_mb": resident_mb(pid)}
+    after = process_megabytes("VmRSS", pid)
+    return {"requests": count, "after_a_tenth_mb": round(before, 1), "after_all_mb": round(after, 1)}
 
 
 def bare(url: str, tokens: int) -> Target:
     """vLLM with the token ids of the prompts that our server makes of the samples, and answers as long as its."""
-    from r2ag.corpus import read_documents
     from r2ag.pipeline import Pipeline
 
     pipeline = Pipeline.from_pretrained(engine_url=url)
-    encoder, reader = pipeline.encoder, pipeline.reader
-    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
     requests = []
-    for sample in questions():
-        assessed = pipeline.assess(pipeline.find(sample.question), abstain=False)
-        documents = [assessed.retrieved.ranked.documents[index] for index in assessed.keep]
-        written = pipeline.answer(assessed.retrieved, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
-        prompt = reader.prompt(sample.question, documents, tokens).ids
+    for found in sample_lists(pipeline, DOCUMENTS):
+        assessed = pipeline.assess(found, abstain=False)
+        documents = [found.ranked.documents[index] for index in assessed.keep]
+        written = pipeline.answer(found, max_new_tokens=tokens, abstain=False).usage["completion_tokens"]
+        prompt = pipeline.reader.prompt(found.ranked.question, documents, tokens).ids
         requests.append({"prompt": prompt, "max_tokens": written, "ignore_eos": True, "temperature": 0})
     return Target(url, tuple(requests))
 
@@ -169,16 +152,12 @@ def ours(url: str, tokens: int) -> Target:
 
 def main() -> None:
     """Asks, and prints what it measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--servers", nargs="+", metavar="NAME=URL", default=["here=http://127.0.0.1:8000"])
-    parser.add_argument("--bare", metavar="URL", help="a vLLM, as in http://127.0.0.1:8001/v1")
-    parser.add_argument("--requests", type=int, default=48, help="per server and number of clients")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--pid", type=int, help="the first server's")
-    parser.add_argument("--memory-requests", type=int, default=1000)
-    options = parser.parse_args()
+    arguments = parser(__doc__, requests=48, rounds=2, tokens=64, memory_requests=1000)
+    arguments.add_argument("--servers", nargs="+", metavar="NAME=URL", default=["here=http://127.0.0.1:8000"])
+    arguments.add_argument("--bare", metavar="URL", help="a vLLM, as in http://127.0.0.1:8001/v1")
+    arguments.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    arguments.add_argument("--pid", type=int, help="the first server's")
+    options = arguments.parse_args()
     named = dict(server.split("=", 1) for server in options.servers)
     targets = {name: ours(url, options.tokens) for name, url in named.items()}
     if options.bare:
@@ -186,14 +165,14 @@ def main() -> None:
     for target in targets.values():
         load(target, 1, 2)
     found = {clients: compare(targets, clients, options.requests, options.rounds) for clients in options.clients}
-    result: dict[str, object] = {"tokens": options.tokens, "clients": found}
+    result: dict[str, object] = {"clients": found}
     first = next(iter(named))
     if 1 in found and 8 in found:
         alone, batched = (found[clients][first]["requests_per_second"] for clients in (1, 8))
         result["batched_over_alone"] = round(batched / alone, 2)
     if options.pid is not None:
         result["memory"] = memory(targets[first], options.pid, options.memory_requests)
-    print(json.dumps({"serving": result}, indent=2))
+    finish("serving", result, options)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,13 @@ would wait. What indexing costs: benchmarks/indexing.py.
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from turns import by_turns, finish, parser, peak_megabytes, spread, timed
 
 from r2ag.retrieval import BM25Finder, DenseFinder, HybridFinder
 from r2ag.store import Store, StoredFile
@@ -105,28 +103,16 @@ def question_of(source: Random | Jittered) -> str:
     return " ".join(source.documents[0].text.split()[:5])
 
 
-def seconds(way: Callable[[], object]) -> float:
-    """Processor time."""
-    start = time.process_time()
-    way()
-    return time.process_time() - start
-
-
-def summary(times: list[float]) -> dict[str, float]:
-    low, median, high = (1000 * value for value in statistics.quantiles(times, n=4))
-    return {"median": round(median, 2), "q1": round(low, 2), "q3": round(high, 2)}
-
-
 def searching(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     encoder = RandomEncoder(options.dimension)
     source = Jittered(options.like, encoder) if options.like else Random(encoder)
-    filling = seconds(lambda: fill(folder, source, options.documents))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    filling, _ = timed(lambda: fill(folder, source, options.documents))
+    before = peak_megabytes()
     store = Store.open(folder)
     dense, bm25, hybrid = DenseFinder(store, encoder), BM25Finder(store), HybridFinder(store, encoder)
     question, few = question_of(source), FEW
-    first = seconds(lambda: dense.find(question, 10))
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first, _ = timed(lambda: dense.find(question, 10))
+    loaded = peak_megabytes()
     matrix, query = encoder.draw(options.documents, 1), encoder.draw(1, 2)[0]
     ways: dict[str, Callable[[], object]] = {
         "bare product": lambda: matrix @ query,
@@ -136,35 +122,26 @@ def searching(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         "bm25, a fifth passes --where": lambda: bm25.find(question, 10, few),
         "hybrid": lambda: hybrid.find(question, 10),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for run in range(options.runs + 1):
-        for name, way in ways.items():
-            taken = seconds(way)
-            if run > 0:
-                times[name].append(taken)
-    report = {name: summary(values) for name, values in times.items()}
+    times = by_turns(ways, options.runs, time.process_time)
+    report = {name: spread([1000 * taken for taken in values]) for name, values in times.items()}
     bare = report["bare product"]["median"]
     return {
         "fill_seconds": round(filling, 1),
         "megabytes_on_disk": round(store.info().bytes_on_disk / 1e6),
         "open_and_first_search_seconds": round(first, 2),
-        "megabytes_of_memory_for_vectors": round((loaded - before) * 1024 / 1e6),
+        "megabytes_of_memory_for_vectors": round(loaded - before),
         "milliseconds": report,
         "times_the_bare_product": {name: round(report[name]["median"] / bare, 1) for name in ways},
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("documents", 100_000), ("dimension", 384), ("runs", 15)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--like", type=Path, metavar="STORE", help="a store of real passages with so long vectors")
-    parser.add_argument("--folder", type=Path, help="where the store is made for a while; the temporary folder")
-    options = parser.parse_args()
+    arguments = parser(__doc__, documents=100_000, dimension=384, runs=15)
+    arguments.add_argument("--like", type=Path, metavar="STORE", help="a store of real passages with so long vectors")
+    arguments.add_argument("--folder", type=Path, help="where the store is made for a while; the temporary folder")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        report: dict[str, object] = {"documents": options.documents, "dimension": options.dimension}
-        report |= searching(Path(name) / "store", options)
-    print(json.dumps(report, indent=2))
+        finish("store", searching(Path(name) / "store", options), options)
 
 
 if __name__ == "__main__":

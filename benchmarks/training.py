@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from scaling import attention, weights
-from turns import finish, one_thread_clock, peak_megabytes, ratio, seconds, spread
+from turns import finish, one_thread_clock, parser, peak_megabytes, ratio, spread, timed
 
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.method.model import IGNORED, R2AGModel
@@ -38,7 +38,6 @@ from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList
 from r2ag.training.objective import TrainingModel
 from r2ag.training.recompute import recompute_layers
-from r2ag.types import RankedList
 
 WAYS = ("published", "ours", "recompute")
 
@@ -87,13 +86,10 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     lists = describe_records(encoder, records, options.vectors)
     described = [DescribedRecord(record, ranked) for record, ranked in zip(records, lists, strict=True)]
 
-    def fits(ranked: RankedList) -> bool:
-        return not reader.builder.build(ranked.question, ranked.documents, config.max_prompt_tokens).shortened
-
-    sampler = ListSampler(described, config, reader.adapter.config.former.max_documents, fits)
     names = reader.adapter.config.former.features
     mean = torch.zeros(len(names))
     collator = Collator(reader.builder, encoder.similarity, names, mean, config.max_prompt_tokens)
+    sampler = ListSampler(described, config, reader.adapter.config.former.max_documents, collator.fits)
     drawn = [sampler.draw(index, 0) for index in range(len(records))]
     drawn = [one for one in drawn if collator([one])["prompts"][0] is not None]
     batches = [collator([one]) for one in drawn]
@@ -123,7 +119,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
                 optimizer.zero_grad()
 
     before = peak_megabytes()
-    taken = seconds(epoch, one_thread_clock())
+    taken, _ = timed(epoch, one_thread_clock())
     return {
         "records_a_second": len(drawn) / taken,
         "peak_mb": peak_megabytes(),
@@ -142,13 +138,11 @@ def _length(batch: dict) -> int:
 
 def main() -> None:
     """Runs the ways by turns."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--vectors", type=Path)
-    parser.add_argument("--records", type=int, default=12)
-    parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--way", choices=WAYS, help="runs this one here")
-    options = parser.parse_args()
+    arguments = parser(__doc__, records=12, turns=2)
+    arguments.add_argument("--data", type=Path, required=True)
+    arguments.add_argument("--vectors", type=Path)
+    arguments.add_argument("--way", choices=WAYS, help="runs this one here")
+    options = arguments.parse_args()
     if options.way:
         print(json.dumps(run(options)))
         return
@@ -159,21 +153,17 @@ def main() -> None:
                 [sys.executable, __file__, *sys.argv[1:], "--way", way], check=True, stdout=subprocess.PIPE, text=True
             )
             found[way].append(json.loads(child.stdout.splitlines()[-1]))
-    figures = {
-        key: {way: [one[key] for one in found[way]] for way in WAYS}
-        for key in ("records_a_second", "peak_mb", "steps_mb")
-    }
+
+    def figures(key: str) -> dict[str, list[float]]:
+        return {way: [one[key] for one in found[way]] for way in WAYS}
+
     losses = [found[way][0]["losses"] for way in WAYS]
-    result = {
-        way: {
-            "records_a_second": ratio(figures["records_a_second"], way, "published"),
-            "peak_memory": ratio(figures["peak_mb"], way, "published"),
-            "memory_of_steps": ratio(figures["steps_mb"], way, "published"),
-        }
-        for way in WAYS[1:]
+    keys = {"records_a_second": "records_a_second", "peak_memory": "peak_mb", "memory_of_steps": "steps_mb"}
+    result: dict[str, object] = {
+        way: {name: ratio(figures(key), way, "published") for name, key in keys.items()} for way in WAYS[1:]
     }
     result |= {
-        "megabytes": {way: spread(figures["peak_mb"][way], 0) for way in WAYS},
+        "megabytes": {way: spread(values, 0) for way, values in figures("peak_mb").items()},
         "tokens": spread(found["ours"][0]["tokens"], 0),
         "operations_of_the_published_way_over_ours": round(found["ours"][0]["operations"], 2),
         "largest_difference_of_losses": round(max(max(each) - min(each) for each in zip(*losses, strict=True)), 3),

@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways that take turns in one run, the spread of their ratios, and where results go."""
+"""What the benchmarks share: options, sample questions, ways that take turns in one run, ratios, and results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,37 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from r2ag.answering.answers import Retrieved
+    from r2ag.pipeline import Pipeline
 
 RESULTS = Path(__file__).parents[1] / "runs" / "bench"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy")
 Way = Callable[[], object]
 Clock = Callable[[], float]
+T = TypeVar("T")
+
+
+def parser(text: str | None, **numbers: int) -> argparse.ArgumentParser:
+    """A parser whose help is the module's text, with an option for each number and its default."""
+    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in numbers.items():
+        made.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    return made
+
+
+def sample_lists(pipeline: Pipeline, k: int) -> list[Retrieved]:
+    """What a pipeline finds among the sample documents for each sample question."""
+    from r2ag.corpus import read_documents
+    from r2ag.samples import documents_folder, questions
+
+    encoder = pipeline.encoder
+    pipeline.add(read_documents([documents_folder()], encoder.count_tokens, encoder.passage_tokens))
+    return [pipeline.find(sample.question, k=k) for sample in questions()]
 
 
 def one_thread_clock() -> Clock:
@@ -27,11 +51,11 @@ def one_thread_clock() -> Clock:
     return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
-def seconds(way: Way, clock: Clock = time.perf_counter) -> float:
-    """Of one call."""
+def timed(way: Callable[[], T], clock: Clock = time.process_time) -> tuple[float, T]:
+    """Seconds of one call, and what it returns."""
     started = clock()
-    way()
-    return clock() - started
+    result = way()
+    return clock() - started, result
 
 
 def by_turns(
@@ -42,7 +66,7 @@ def by_turns(
     names = list(ways)
     for run in range(-warm, runs):
         for name in names if run % 2 else names[::-1]:
-            taken = seconds(ways[name], clock)
+            taken, _ = timed(ways[name], clock)
             if run >= 0:
                 times[name].append(taken)
     return times
@@ -64,10 +88,13 @@ def peak_megabytes() -> float:
 
     Where there is /proc it is asked, since getrusage of a new process begins with its parent's peak.
     """
-    for line in _lines("/proc/self/status"):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return process_megabytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def process_megabytes(field: str, process: int | str = "self") -> float:
+    """Of a process, from /proc (0 where there is none): VmRSS is its memory now, VmHWM the most that it has held."""
+    kilobytes = [line.split()[1] for line in _lines(f"/proc/{process}/status") if line.startswith(f"{field}:")]
+    return int(kilobytes[0]) * 1024 / 1e6 if kilobytes else 0.0
 
 
 def machine() -> dict[str, object]:

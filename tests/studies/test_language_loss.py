@@ -23,9 +23,9 @@ def pipeline() -> Pipeline:
 def loss(pipeline: Pipeline, *answers: str) -> float:
     record = Record("1", QUESTION, answers, some_documents(3))
     (ranked,) = describe_records(pipeline.encoder, [record])
-    said = LANGUAGE_LOSS.start(pipeline, [record], [ranked])(0)
-    assert said is not None
-    return float(said["language_loss"])
+    (line,) = LANGUAGE_LOSS.lines(pipeline, [record], [ranked])
+    assert line is not None
+    return float(line["language_loss"])
 
 
 def by_hand(pipeline: Pipeline, ranked: RankedList, target: list[int]) -> float:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from r2ag.studies.paper import MAIN, Figures, known_set, main_figures, notes
@@ -33,7 +35,7 @@ def test_the_papers_figures() -> None:
 
 
 def test_reconstructed_sets_are_named() -> None:
-    assert notes(["ours"]) == ()
-    general, made_up = notes(["nq-10-test", "nq-30-recon-test"])
+    assert notes([Path("ours.jsonl")]) == ()
+    general, made_up = notes([Path("nq-10-test.jsonl"), Path("nq-30-recon-test.jsonl.gz")])
     assert "LLaMA-2-7B" in general
     assert made_up.startswith("nq-30-recon-test: reconstructed")

@@ -6,7 +6,7 @@ import pytest
 from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.studies.base import Preparation, Setting
 from r2ag.studies.preparations import NO_GOLD, distractors, gold_at, noised, scored, with_finder_scores
-from r2ag.types import Document, RankedList
+from r2ag.types import Document, RankedList, Record
 
 SETTING = Setting(seed=0, vectors=None)
 
@@ -67,7 +67,7 @@ def test_noise_moves_vectors_and_keeps_their_lengths() -> None:
     by_text = {d.text: v for d, v in zip(one.documents, one.document_vectors, strict=True)}
     moved = [np.linalg.norm(v - by_text[d.text]) for d, v in zip(found.documents, found.document_vectors, strict=True)]
     assert min(moved) > 0
-    assert noised(0.5).alters_vectors
+    assert noised(0.5).altered
     again, other = (noised(0.5).apply([one], Setting(seed, None))[0].document_vectors for seed in (0, 1))
     assert np.array_equal(again, found.document_vectors)
     assert not np.array_equal(other, found.document_vectors)
@@ -75,9 +75,10 @@ def test_noise_moves_vectors_and_keeps_their_lengths() -> None:
 
 def test_documents_bear_what_a_finder_says_of_them() -> None:
     documents = (Document("The bridge fell.", scores={"ours": 1.0}), Document("A river."))
-    (found,) = scored([("Which bridge?", documents)], ["bm25"])
-    assert found[0].scores["ours"] == 1.0
-    assert found[0].scores["bm25"] > found[1].scores["bm25"] == 0
+    (found,) = scored([Record("1", "Which bridge?", (), documents)], "bm25")
+    bridge, river = found.documents
+    assert bridge.scores["ours"] == 1.0
+    assert bridge.scores["bm25"] > river.scores["bm25"] == 0
     one = RankedList("Which bridge?", documents, np.zeros(2, np.float32), np.zeros((2, 2), np.float32))
-    (listed,) = with_finder_scores(["bm25"]).apply([one], SETTING)
-    assert listed.documents == found
+    (listed,) = with_finder_scores("bm25").apply([one], SETTING)
+    assert listed.documents == found.documents

@@ -38,11 +38,11 @@ class Commands:
         make_all(steps, self.folder, lambda command: self.settings, lambda message: None, in_words, self)
 
 
-def step(folder: Path, name: str, *scores: str, seed: int = 0) -> Step:
+def step(folder: Path, name: str, finder: str = "", seed: int = 0) -> Step:
     data = folder / "train.jsonl"
     data.touch(exist_ok=True)
     command = ("train", "--seed", str(seed), "--vectors", str(folder / "vectors"))
-    return Step(folder / name, command, ((data, 2.0),), scores)
+    return Step(folder / name, command, ((data, 2.0),), finder)
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_records_with_a_finders_scores(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     write_records([Record("2", "Which river?", ("x",), documents)], other / "train.jsonl")
-    run.make(Step(tmp_path / "two", ("train",), ((other / "train.jsonl", 1.0),), ("bm25",)))
+    run.make(Step(tmp_path / "two", ("train",), ((other / "train.jsonl", 1.0),), "bm25"))
     (read,) = read_records(run.lines[1][run.lines[1].index("--data") + 1])
     assert read.id == "2"
 

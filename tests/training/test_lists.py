@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -159,6 +160,22 @@ def test_an_epoch_holds_every_record_once_in_its_own_order(records):
     assert set(first) == set(second) == {one.record.question for one in records}
     assert first != second
     assert same(lists[17], TrainingLists(sampler(records), epochs=2.5)[17])
+
+
+def test_a_list_costs_its_own_documents_and_no_shuffle_of_all_records(records, monkeypatch):
+    shuffled: list[int] = []
+
+    class Counting(random.Random):
+        def shuffle(self, x: Any) -> None:
+            shuffled.append(len(x))
+            super().shuffle(x)
+
+    monkeypatch.setattr("r2ag.training.lists.random.Random", Counting)
+    lists = TrainingLists(sampler(records), epochs=2.5)
+    assert shuffled == [40, 40, 40]  # once an epoch
+    shuffled.clear()
+    assert len([lists[position] for position in range(100)]) == 100
+    assert max(shuffled) <= 8
 
 
 @pytest.mark.parametrize(

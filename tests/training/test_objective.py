@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from r2ag.method.former import R2Former
 from r2ag.method.model import R2AGModel, matching_loss
 from r2ag.method.prompting import PromptBuilder
-from r2ag.training.objective import CONTRAST_MARGIN, TrainingModel
+from r2ag.training.objective import TrainingModel
 from tests.tiny import some_documents, tiny_llm, tiny_tokenizer
 from tests.training.conftest import SIZES, TEMPLATE, TEMPLATES
 
@@ -19,12 +18,8 @@ LENGTHS = (3, 1, 4)
 
 @pytest.fixture
 def model() -> R2AGModel:
-    return tiny_model()
-
-
-def tiny_model(**changes: Any) -> R2AGModel:
     llm = tiny_llm(vocabulary=len(TOKENIZER)).requires_grad_(False)
-    former = R2Former(replace(SIZES, **changes))
+    former = R2Former(SIZES)
     former.scale_anchors_to(llm.get_input_embeddings()(torch.arange(len(TOKENIZER))))
     return R2AGModel(llm, former).eval()
 
@@ -96,42 +91,13 @@ def test_the_language_loss_weighs_targets_and_the_distance_to_teachers(model):
 def test_without_any_prompt_the_llm_is_not_read(model, monkeypatch):
     monkeypatch.setattr(model, "llm", None)
     monkeypatch.setattr(type(model), "device", torch.device("cpu"))
-    losses = TrainingModel(model, contrast=1.0)(**batch(False, False, False))
+    losses = TrainingModel(model)(**batch(False, False, False))
     assert losses["language_loss"].isnan()
     assert torch.equal(losses["loss"], losses["matching_loss"])
     losses["loss"].backward()
     assert all(parameter.grad is not None for parameter in model.former.parameters())
     assert (model.former.projection.weight.grad == 0).all()
     assert (model.former.head.weight.grad != 0).any()
-
-
-@torch.no_grad()
-def test_the_contrast_is_a_margin_over_permuted_features(model):
-    inputs = batch(True, True, True)
-    features = inputs["features"]
-    permuted = features.clone()
-    for row, length in enumerate(LENGTHS):
-        for document in range(length):
-            permuted[row, document] = features[row, (document - 1) % length]
-    own, others = language_losses(model, inputs, features), language_losses(model, inputs, permuted)
-    assert own[1] == others[1]  # one document has no other's features
-    margins = torch.stack([max(CONTRAST_MARGIN + a - b, torch.tensor(0.0)) for a, b in zip(own, others, strict=True)])
-    without, with_contrast = (TrainingModel(model, contrast)(**inputs)["loss"] for contrast in (0.0, 0.7))
-    torch.testing.assert_close(with_contrast - without, 0.7 * margins.mean(), atol=1e-5, rtol=1e-5)
-
-
-@torch.no_grad()
-def test_the_contrast_permutes_given_relevance_too():
-    model = tiny_model(relevance_direction=True)
-    inputs = batch(True, True, True)
-    given = torch.tensor([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-    seen: list[torch.Tensor] = []
-    describe = model.describe
-    model.describe = lambda *arguments: seen.append(arguments[2]) or describe(*arguments)
-    TrainingModel(model, contrast=1.0)(**(inputs | {"relevance": given}))
-    assert torch.equal(seen[0], given)
-    for row, length in enumerate(LENGTHS):
-        assert seen[1][row, :length].tolist() == given[row, :length].roll(1).tolist()
 
 
 def test_the_matching_loss_may_be_left_out(model):

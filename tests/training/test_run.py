@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config
 
 from r2ag.adapter.adapter import Adapter
 from r2ag.adapter.controls import DocumentProjector, RankTokens
@@ -17,7 +18,7 @@ from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.method.former import R2Former
 from r2ag.training import trainer as module
-from r2ag.training.run import train
+from r2ag.training.run import train, with_lora
 from r2ag.training.trainer import WEIGHTS
 from tests.tiny import tiny_adapter, tiny_llm
 from tests.training.conftest import RECORDS, RUNS, SIZES, TEMPLATE, TINY, parts, sizes_of, tiny_run
@@ -162,7 +163,7 @@ def test_reading_several_lists_at_once_learns_the_same(tmp_path):
     """Lists are of unequal length and some have no prompt; dropout, which would draw other numbers, is off."""
     found = []
     for size in (1, 4):
-        config = replace(TINY, epochs=0.5, contrast=0.3, micro_batch_size=size)
+        config = replace(TINY, epochs=0.5, micro_batch_size=size)
         sizes = replace(SIZES, dropout=0.0)
         found.append(train(RECORDS, parts(), TEMPLATE, tmp_path / str(size), config, sizes))
     one, four = found
@@ -199,7 +200,11 @@ def test_a_run_goes_on_with_its_own_settings_alone(tmp_path, monkeypatch):
     settings = tmp_path / "adapter-run" / "settings.json"
     older = json.loads(settings.read_text())
     del older["gradient_checkpointing"]
-    settings.write_text(json.dumps(older))
+    # Of an older version, which had it as well: out of use it changed nothing, in use it did.
+    settings.write_text(json.dumps(older | {"contrast": 1.0}))
+    with pytest.raises(InputError, match=r"adapter-run was started with contrast = 1.0, not None"):
+        tiny_run(tmp_path / "adapter", resume=True)
+    settings.write_text(json.dumps(older | {"contrast": 0.0}))
     tiny_run(tmp_path / "adapter", resume=True)
 
 
@@ -256,12 +261,16 @@ def test_half_a_checkpoint_is_not_resumed_from(trained, tmp_path, monkeypatch):
     assert_equal(tiny_run(tmp_path / "adapter", resume=True), trained("r2ag"))
 
 
-def test_a_torn_log_line_loses_no_run(tmp_path):
-    work = tmp_path / "adapter-run"
-    work.mkdir()
-    (work / "log.jsonl").write_text('{"step": 1, "los')
-    tiny_run(tmp_path / "adapter")
-    assert (work / "loss.png").is_file()
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [(LlamaConfig, {"q_proj", "v_proj"}), (Phi3Config, {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"})],
+    ids=["peft names its layers", "peft does not"],
+)
+def test_a_lora_on_any_family(config, layers):
+    size = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "pad_token_id": 0}
+    llm = AutoModelForCausalLM.from_config(config(**size, num_attention_heads=2, num_key_value_heads=2))
+    learning = [name for name, parameter in with_lora(llm, TINY).named_parameters() if parameter.requires_grad]
+    assert {name.split(".lora_")[0].rpartition(".")[2] for name in learning} == layers
 
 
 def test_more_documents_than_the_first_stage_reads(tmp_path):

@@ -115,7 +115,7 @@ def _run(study: Study, given: Options, dry_run: bool, as_json: bool, stdout: Tex
     from r2ag.studies.run import count_answers, read_data, run
     from r2ag.studies.steps import make_all, missing_steps, run_command
 
-    plan = study.plan(given)
+    plan = study.planned(given)
     if given.train and not plan.steps:
         raise InputError("This study trains nothing; leave out --train, and name an adapter with --adapter.")
     records = read_data(given)

@@ -56,7 +56,6 @@ def train(
     documents: Annotated[str, Option(metavar="LO-HI")] = f"{DEFAULT.fewest_documents}-{DEFAULT.most_documents}",
     relevance_direction: Annotated[bool, Option("--relevance-direction")] = False,
     gold_relevance: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.gold_relevance,
-    contrast: Annotated[float, Option(min=0.0)] = DEFAULT.contrast,
     without_relevant: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.without_relevant,
     feature_dropout: Annotated[float, Option(min=0.0, max=1.0)] = DEFAULT.feature_dropout,
     gradient_checkpointing: Annotated[bool, Option("--gradient-checkpointing")] = False,
@@ -99,7 +98,6 @@ def train(
         documents: How many documents a list has, drawn at random.
         relevance_direction: Let the relevance head's probability move the embeddings, too.
         gold_relevance: Share of lists that see the gold labels, falling from half-way on; needs --relevance-direction.
-        contrast: Weight of a loss that makes the answer likelier with its own features than with permuted ones.
         without_relevant: Share of lists whose relevant documents are taken out.
         feature_dropout: Share of lists whose features are dropped.
         gradient_checkpointing: Compute each layer twice: slower, with less memory.
@@ -134,7 +132,6 @@ def train(
         without_relevant=without_relevant,
         feature_dropout=feature_dropout,
         gold_relevance=gold_relevance,
-        contrast=contrast,
         distillation=distillation,
         prompt=prompt,
         targets=targets,

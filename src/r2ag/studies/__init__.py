@@ -1,7 +1,7 @@
 """Studies: the paper's tables and figures, and our own, each planned, measured, tabulated and drawn in one run.
 
-A study is one module of this package with three functions (see base.Study); this file only says which there are, so
-that the command line can show its help without loading any of them.
+A study is a module of this package that declares a STUDY (see study.py): its plan, its tables and its plots. This file
+only lists them, so that the command line can show its help without loading any.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Description:
-    """What a study shows, and what it varies (--over) with which values by default."""
+    """What a study shows, and what it varies (--over), with the default values."""
 
     shows: str
     over: str
     default: str
-    trains: bool = False  # makes no sense without training records
+    trains: bool = False  # it needs training records
 
 
 STUDIES = {
@@ -64,7 +64,7 @@ STUDIES = {
         "5",
     ),
     "robustness": Description(
-        "What becomes of the answers when the gold documents stand lower, are missing, or drown, and when vectors err.",
+        "Answers when the gold documents stand lower, are missing, or drown among distractors, and when vectors err.",
         "Of gold:PLACE, no-gold, distractors:N, noise:SHARE, shuffled.",
         "gold:1,gold:3,gold:5,gold:10,no-gold,distractors:5,distractors:10,noise:0.25,noise:0.5,noise:1,shuffled",
     ),

@@ -1,23 +1,22 @@
-"""What a study plans: what it makes and what it measures."""
+"""What a study plans: the commands that make its adapters, and the conditions that it measures."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Spec
+from r2ag.evaluation.ordering import Order
+from r2ag.pipeline import Pipeline
 from r2ag.types import RankedList, Record
 
-if TYPE_CHECKING:
-    from r2ag.pipeline import Pipeline
-
-# Small enough for a laptop: 5 documents a list, one pass over the records. What is compared has the same.
+# Small enough for a laptop: 5 documents a list, one pass over the records. All adapters of a study share it.
 RECIPE = (
     "--documents 1-5 --slots 2 --prompt few-shot-plain --relevance-direction --gold-relevance 1 --batch-size 2 "
     "--max-prompt-tokens 700"
@@ -27,14 +26,14 @@ RECORDS = 800
 
 @dataclass(frozen=True)
 class Options:
-    """What a study is told.
+    """The user's options.
 
     Args:
-        over: what is varied, as the study understands it.
+        over: the values of what the study varies.
         train: files of training records and how many times each is taken; without them nothing is trained.
         records: training records of each run.
         recipe: further options of `r2ag train`.
-        seeds: runs of what chance decides (training, shuffling, noise), from `seed` on.
+        seeds: number of runs of what depends on chance (training, shuffling, noise); their seeds start at `seed`.
         methods: in place of the study's own.
     """
 
@@ -61,37 +60,48 @@ class Options:
         return range(self.seed, self.seed + self.seeds)
 
     def folder(self, name: str) -> Path:
-        """Where a step's outcome stands, by a name in which anything may be."""
+        """The folder that a step makes; the name may hold any character."""
         return self.output / "adapters" / file_name(name)
 
     def numbers(self) -> list[int]:
-        """What is varied, as whole numbers from 1.
+        """The values of `over` as whole numbers from 1.
 
         Raises:
-            InputError: it is something else.
+            InputError: one is something else.
         """
         for value in self.over:
             if not value.isdecimal() or int(value) < 1:
                 raise InputError(f"--over is {value!r} here; give whole numbers from 1, as in 100,200.")
         return [int(value) for value in self.over]
 
+    def condition(
+        self, row: str, methods: tuple[str, ...] = (), adapter: str = "", k: int | None = None, **more: Any
+    ) -> Condition:
+        """A condition with the methods and the number of documents that the user names, else with these.
+
+        Args:
+            adapter: empty for the user's.
+        """
+        given = {"seed": self.seed} | more
+        return Condition(row, self.methods or methods, adapter or self.adapter, k=self.k or k, **given)
+
 
 @dataclass(frozen=True)
 class Step:
-    """One r2ag command that makes `folder`, its --output; `scores` are added to its records first."""
+    """One r2ag command that makes `folder`, its --output; the scores of `finder`, if any, are added to its records."""
 
     folder: Path
     command: tuple[str, ...]
     data: tuple[tuple[Path, float], ...]
-    scores: tuple[str, ...] = ()
+    finder: str = ""
 
     @property
     def marker(self) -> Path:
-        """A file that stands there when the step is done."""
+        """A file that exists when the step is done."""
         return self.folder / ("adapter_config.json" if self.command[0] == "train-encoder" else "model.safetensors")
 
     def line(self, data: Sequence[tuple[Path, float]] = ()) -> list[str]:
-        """The whole command; other `data` take the place of its own."""
+        """The whole command; `data`, if any, replaces its own."""
         files = [str(file) if weight == 1 else f"{file}:{weight:g}" for file, weight in data or self.data]
         return [*self.command, "--data", *files, "--output", str(self.folder)]
 
@@ -99,18 +109,25 @@ class Step:
         return shlex.join(["r2ag", *self.line()])
 
 
-def training(options: Options, name: str, seed: int, *changes: str, **step: Any) -> Step:
-    """An `r2ag train` with the recipe; `changes` are options that come behind it, and so go before it."""
+def training(options: Options, name: str, seed: int, *changes: str, finder: str = "") -> Step:
+    """An `r2ag train` with the recipe; `changes` are further options, which override it."""
     models = [("--llm", options.llm), ("--retriever", options.retriever)]
     named = [part for option, value in models if value and option not in changes for part in (option, value)]
     count = [] if options.records is None or "--limit" in changes else ["--limit", str(options.records)]
     shared = ("--vectors", str(options.output / "vectors"))
     command = ("train", *shlex.split(options.recipe), *named, *count, *shared, "--seed", str(seed), *changes)
-    return Step(options.folder(f"{name}-seed{seed}"), command, options.train, **step)
+    return Step(options.folder(f"{name}-seed{seed}"), command, options.train, finder)
+
+
+def encoder_training(options: Options, seed: int, retriever: str | None) -> Step:
+    """An `r2ag train-encoder` on the training records, each taken once."""
+    named = ("--retriever", retriever) if retriever else ()
+    data = tuple((file, 1.0) for file, _ in options.train)
+    return Step(options.folder(f"encoder-seed{seed}"), ("train-encoder", *named, "--seed", str(seed)), data)
 
 
 def with_trained(method: str, folders: Mapping[str, str]) -> str:
-    """A method that needs weights and was given none answers with those that were trained."""
+    """The method with the weights that were trained for it, where it needs some and names none."""
     spec = Spec.parse(method)
     return str(replace(spec, folder=folders[spec.base])) if spec.base in folders and not spec.folder else method
 
@@ -128,18 +145,18 @@ class Preparation:
     """Changes described lists before they are ordered and cut.
 
     Args:
-        name: tells its answers from others' where `alters_vectors`; a digest of an answer knows texts alone.
+        altered: names the change where it alters vectors. A digest of an answer covers texts alone, so that the name
+            tells these answers from others.
     """
 
-    name: str
     apply: Callable[[Sequence[RankedList], Setting], list[RankedList]]
-    alters_vectors: bool = False
+    altered: str = ""
 
 
-UNCHANGED = Preparation("as it is", lambda lists, setting: list(lists))
+UNCHANGED = Preparation(lambda lists, setting: list(lists))
 
-Row = Callable[[int], dict[str, Any] | None]
-"""Measures one list, by its place; None where there is nothing to measure."""
+Line = Mapping[str, Any]
+"""What was measured of one list."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +164,12 @@ class Measure:
     """Something measured of each record beside answers.
 
     Args:
-        start: called once with the pipeline, the records and their lists.
-        resumes: whether what is measured depends on the record alone, so that it can be kept for a later run.
+        lines: measures the records' lists; None where there is nothing to measure.
+        resumes: whether a line depends on its record alone, so that it can be kept for a later run.
     """
 
     name: str
-    start: Callable[[Pipeline, Sequence[Record], Sequence[RankedList]], Row]
+    lines: Callable[[Pipeline, Sequence[Record], Sequence[RankedList]], Iterable[Line | None]]
     resumes: bool = False
 
 
@@ -161,16 +178,16 @@ class Condition:
     """Lists, prepared one way, and the methods that answer from them.
 
     Args:
-        row: what results call it; conditions of one row are repetitions with other seeds.
+        row: its name in results; conditions of one row are repetitions with other seeds.
         adapter: the main one, by folder or hub name; empty for the shipped one.
-        untuned: the lists are described by the adapter's encoder without its LoRA.
+        untuned: the adapter's encoder without its LoRA describes the lists.
     """
 
     row: str
     methods: tuple[str, ...] = ()
     adapter: str = ""
     preparation: Preparation = UNCHANGED
-    order: Literal["encoder", "shuffled", "given"] = "encoder"
+    order: Order = "encoder"
     k: int | None = None
     seed: int = 0
     untuned: bool = False
@@ -180,6 +197,9 @@ class Condition:
     def file(self) -> str:
         """Its part in names of files."""
         return file_name(f"{self.row}-seed{self.seed}")
+
+
+PLAIN_RAG = ("", "rag")
 
 
 @dataclass(frozen=True)
@@ -196,14 +216,20 @@ class Plan:
     reference: tuple[str, str] | None = None
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        planned: Iterable[tuple[Condition, Sequence[Step]]],
+        reference: tuple[str, str] | None = PLAIN_RAG,
+        notes: tuple[str, ...] = (),
+    ) -> Plan:
+        """From conditions with the steps that each needs; a step that several need is done once."""
+        pairs = list(planned)
+        steps = dict.fromkeys(step for _, needed in pairs for step in needed)
+        return cls(tuple(condition for condition, _ in pairs), tuple(steps), reference, notes)
+
 
 def file_name(text: str) -> str:
-    """Letters, digits and a few signs; what had to be replaced leaves a digest, so that no two names become one."""
+    """Letters, digits and a few signs; a digest stands for what had to be replaced, so that no two names are equal."""
     plain = re.sub(r"[^\w.+-]+", "-", text)
     return plain if plain == text else f"{plain[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def needs_training(options: Options, study: str) -> None:
-    """Raises InputError where no training records are given."""
-    if not options.train:
-        raise InputError(f"r2ag study {study} trains adapters; name training records with --train FILE,…")

@@ -6,77 +6,76 @@ measured on test records. Nothing is generated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from r2ag.evaluation.intervals import grid_interval, paired_grid_interval
-from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Measure, Row
-from r2ag.studies.outcome import Outcome
+from r2ag.evaluation.intervals import Interval, grid_interval, paired_grid_interval
+from r2ag.evaluation.table import Table
+from r2ag.pipeline import Pipeline
+from r2ag.studies.base import Line, Measure
+from r2ag.studies.outcome import Outcome, with_ends
 from r2ag.studies.study import Titled
+from r2ag.studies.tables import cell
 from r2ag.types import RankedList, Record
-
-if TYPE_CHECKING:
-    from r2ag.pipeline import Pipeline
 
 LOSS = "language_loss"
 LONGEST_ANSWER = 64
-"""Tokens of an answer that are measured; a longer one's beginning says what it says."""
+"""Tokens of an answer that are measured; of a longer one, the first."""
 
 
-def _start(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList]) -> Row:
+@torch.inference_mode()
+def _losses(pipeline: Pipeline, records: Sequence[Record], lists: Sequence[RankedList]) -> Iterator[Line]:
     reader = pipeline.reader
-
-    @torch.inference_mode()
-    def measure(place: int) -> dict[str, Any]:
-        ranked = lists[place]
+    for record, ranked in zip(records, lists, strict=True):
         prompt = reader.prompt(ranked.question, ranked.documents, LONGEST_ANSWER)
-        target = reader.builder.target(records[place].answers[0])[:LONGEST_ANSWER]
-        return {LOSS: float(reader.model.language_loss([prompt], reader.assess([ranked]).anchors, [target]))}
-
-    return measure
+        target = reader.builder.target(record.answers[0])[:LONGEST_ANSWER]
+        yield {LOSS: float(reader.model.language_loss([prompt], reader.assess([ranked]).anchors, [target]))}
 
 
-LANGUAGE_LOSS = Measure(LOSS, _start, resumes=True)
+LANGUAGE_LOSS = Measure(LOSS, _losses, resumes=True)
 
 
-def language_loss_table(outcome: Outcome, x: str, reference: str) -> Titled:
-    """Means over seeds and records by data set, and how much more each row has than the `reference`."""
-    datasets = outcome.datasets()
-    head = (x, *(part for title in datasets for part in (title, f"− {reference}")))
-    rows = [
-        (row, *(cell for columns in datasets.values() for cell in _cells(_figures(outcome, row, reference, columns))))
-        for row in outcome.measured
-    ]
-    return Titled("L_LM of the gold answers, nats a token: lower is better", Table(head, tuple(rows)))
+@dataclass(frozen=True)
+class LanguageLoss:
+    """The loss of each row beside that of a reference.
 
+    Args:
+        x: what the rows are called.
+        reference: the row that others are compared with.
+    """
 
-def language_loss_figures(outcome: Outcome, reference: str) -> dict[str, Any]:
-    """The table's figures by title and row."""
-    return {
-        f"{LOSS}, {title}": {row: _figures(outcome, row, reference, columns) for row in outcome.measured}
-        for title, columns in outcome.datasets().items()
-    }
+    x: str
+    reference: Callable[[Outcome], str]
 
+    def tables(self, outcome: Outcome) -> list[Titled]:
+        """Means over seeds and records by data set, and how much more each row has than the reference."""
+        datasets = outcome.datasets()
+        head = (self.x, *(part for title in datasets for part in (title, f"− {self.reference(outcome)}")))
+        rows = []
+        for row in outcome.measured:
+            found = [self._intervals(outcome, row, columns) for columns in datasets.values()]
+            rows.append(
+                (row, *(part for one in found for part in (cell(one["loss"]), cell(one.get("loss_diff"), "+"))))
+            )
+        return [Titled("L_LM of the gold answers, nats a token: lower is better", Table(head, tuple(rows)))]
 
-def _cells(found: Mapping[str, Any]) -> tuple[str, str]:
-    difference = with_interval(found["loss_diff"], found["loss_diff_ci95"], "+") if "loss_diff" in found else ""
-    return with_interval(found["loss"], found["loss_ci95"]), difference
+    def figures(self, outcome: Outcome) -> dict[str, Any]:
+        """The table's figures by title and row."""
+        return {
+            f"{LOSS}, {title}": {
+                row: {"records": len(columns)} | with_ends(self._intervals(outcome, row, columns))
+                for row in outcome.measured
+            }
+            for title, columns in outcome.datasets().items()
+        }
 
-
-def _figures(outcome: Outcome, row: str, reference: str, columns: np.ndarray) -> dict[str, Any]:
-    values = _values(outcome, row, columns)
-    mean = grid_interval(values)
-    found: dict[str, Any] = {"records": values.shape[1], "loss": mean.mean, "loss_ci95": mean.ends}
-    if row != reference:
-        difference = paired_grid_interval(values, _values(outcome, reference, columns))
-        found |= {"loss_diff": difference.mean, "loss_diff_ci95": difference.ends}
-    return found
-
-
-def _values(outcome: Outcome, row: str, columns: np.ndarray) -> np.ndarray:
-    """What was measured of one row's lists, (seeds, columns)."""
-    return np.array([[line[LOSS] for line in lines] for lines in outcome.measured[row]])[:, columns]
+    def _intervals(self, outcome: Outcome, row: str, columns: np.ndarray) -> dict[str, Interval]:
+        values, reference = outcome.measurements(row, LOSS, columns), self.reference(outcome)
+        found = {"loss": grid_interval(values)}
+        if row != reference:
+            found["loss_diff"] = paired_grid_interval(values, outcome.measurements(reference, LOSS, columns))
+        return found

@@ -1,17 +1,17 @@
-"""What a study found, record by record and seed by seed, and the figures that come of it."""
+"""What a study found, record by record and seed by seed, and the figures that are computed from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from r2ag.evaluation.intervals import Interval, grid_interval, paired_grid_interval
 from r2ag.evaluation.methods import Prediction
 from r2ag.evaluation.metrics import answer_words, score
-from r2ag.studies.base import Options, Plan
+from r2ag.studies.base import Line, Options, Plan
 from r2ag.types import Record
 
 SCORES = ("acc", "acc_word", "em", "f1", "rouge_l")
@@ -19,6 +19,7 @@ COSTS = ("prompt_tokens", "documents_read", "seconds", "abstained", "answer_word
 
 Values = Mapping[str, np.ndarray]
 """SCORES and COSTS of one method in one row, each of shape (seeds, records)."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Outcome:
     """Everything that was measured; the arrays' columns are `records`.
 
     `rows[row][method]` are answers, `ranking[row]` average precisions (NaN where nothing is relevant), and
-    `measured[row]` what a Measure said of each list, by seed.
+    `measured[row][seed]` a Measure's lines, None where there was nothing to measure.
     """
 
     options: Options
@@ -34,37 +35,49 @@ class Outcome:
     records: tuple[Record, ...]
     rows: Mapping[str, Mapping[str, Values]]
     ranking: Mapping[str, np.ndarray]
-    measured: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
+    measured: Mapping[str, Sequence[Sequence[Line | None]]]
     models: Mapping[str, str]
 
-    def datasets(self) -> dict[str, np.ndarray]:
-        """Columns by title: all records where there are several data sets, and each of these."""
-        names = list(dict.fromkeys(record.dataset for record in self.records))
-        each = {name: np.array([i for i, r in enumerate(self.records) if r.dataset == name]) for name in names}
-        return each if len(each) == 1 else {"All records": np.arange(len(self.records)), **each}
+    def datasets(self, columns: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+        """Columns by title: all of them where they are of several data sets, and those of each."""
+        columns = range(len(self.records)) if columns is None else columns
+        each: dict[str, list[int]] = {}
+        for column in columns:
+            each.setdefault(self.records[column].dataset, []).append(column)
+        titled = each if len(each) == 1 else {"All records": list(columns), **each}
+        return {title: np.array(some) for title, some in titled.items()}
+
+    def by_dataset(self, make: Callable[[np.ndarray], T]) -> dict[str, T]:
+        """What is made of each data set's columns, by a title that counts the records."""
+        return {counted(title, len(columns)): make(columns) for title, columns in self.datasets().items()}
+
+    def values(self, row: str, method: str, name: str, columns: np.ndarray | None = None) -> np.ndarray:
+        """One of SCORES or COSTS, (seeds, columns)."""
+        values = self.rows[row][method][name]
+        return values if columns is None else values[:, columns]
 
     def interval(self, row: str, method: str, name: str, columns: np.ndarray | None = None) -> Interval:
         """A mean over seeds and records with its 95 % interval."""
-        values = self.rows[row][method][name]
-        return grid_interval(values if columns is None else values[:, columns])
+        return grid_interval(self.values(row, method, name, columns))
 
     def mean(self, row: str, method: str, name: str, columns: np.ndarray | None = None) -> float:
         """A mean over seeds and records."""
-        values = self.rows[row][method][name]
-        return float((values if columns is None else values[:, columns]).mean())
+        return float(self.values(row, method, name, columns).mean())
 
     def difference(
         self, one: tuple[str, str], other: tuple[str, str], name: str, columns: np.ndarray | None = None
     ) -> Interval:
         """Row and method minus another row and method, paired by record."""
-        first, second = (self.rows[row][method][name] for row, method in (one, other))
-        if columns is not None:
-            first, second = first[:, columns], second[:, columns]
-        return paired_grid_interval(first, second)
+        return paired_grid_interval(self.values(*one, name, columns), self.values(*other, name, columns))
+
+    def measurements(self, row: str, name: str, columns: np.ndarray) -> np.ndarray:
+        """What was measured of one row's lists, (seeds, columns); NaN where there was nothing to measure."""
+        found = [[np.nan if line is None else line[name] for line in lines] for lines in self.measured[row]]
+        return np.array(found)[:, columns]
 
     @property
     def compared(self) -> tuple[str, str] | None:
-        """The plan's reference; a method that was not asked for gives way to the first one that was."""
+        """The plan's reference, or the first method where the user left out the reference's."""
         if self.plan.reference is None:
             return None
         row, method = self.plan.reference
@@ -72,7 +85,7 @@ class Outcome:
         return row, method if method in asked else next(iter(asked), method)
 
     def reference(self, row: str, method: str) -> tuple[str, str] | None:
-        """What a row's method is compared with; nothing where that is itself or isn't there."""
+        """What a row's method is compared with; None where that is itself or isn't there."""
         if self.compared is None:
             return None
         other = self.compared[0] or row, self.compared[1]
@@ -85,6 +98,11 @@ class Outcome:
         return grid_interval(values[:, known]) if known.any() else None
 
 
+def counted(title: str, records: int) -> str:
+    """A title that tells how many records it is of."""
+    return f"{title} ({records} records)"
+
+
 def values_of(predictions: Sequence[Prediction], records: Sequence[Record]) -> dict[str, np.ndarray]:
     """SCORES and COSTS of a method's answers, each of shape (records,)."""
     scores = [score(p.text, record.answers) for p, record in zip(predictions, records, strict=True)]
@@ -94,35 +112,36 @@ def values_of(predictions: Sequence[Prediction], records: Sequence[Record]) -> d
     return values | {name: np.array(column, dtype=np.float64) for name, column in costs.items()}
 
 
-def figures(outcome: Outcome) -> dict[str, Any]:
+def with_ends(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
+    """Means under their names, and ends under NAME_ci95; None stays None."""
+    found: dict[str, Any] = {}
+    for name, one in intervals.items():
+        found |= {name: one and one.mean, f"{name}_ci95": one and one.ends}
+    return found
+
+
+def answer_figures(outcome: Outcome) -> dict[str, Any]:
     """All figures of a study's answers as one JSON object, pooled and for each data set."""
     return {title: _figures(outcome, columns) for title, columns in outcome.datasets().items()}
 
 
 def _figures(outcome: Outcome, columns: np.ndarray) -> dict[str, Any]:
-    rows: dict[str, Any] = {}
-    for row in outcome.ranking:
-        ranking = outcome.map(row, columns)
-        methods = {method: _method(outcome, row, method, columns) for method in outcome.rows[row]}
-        rows[row] = {
-            "seeds": len(outcome.ranking[row]),
-            "map": None if ranking is None else ranking.mean,
-            "map_ci95": None if ranking is None else ranking.ends,
-            "methods": methods,
+    rows = {
+        row: {
+            "seeds": len(ranking),
+            **with_ends({"map": outcome.map(row, columns)}),
+            "methods": {method: _method(outcome, row, method, columns) for method in outcome.rows[row]},
         }
+        for row, ranking in outcome.ranking.items()
+    }
     return {"records": len(columns), "rows": rows}
 
 
 def _method(outcome: Outcome, row: str, method: str, columns: np.ndarray) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in SCORES:
-        interval = outcome.interval(row, method, name, columns)
-        found |= {name: interval.mean, f"{name}_ci95": interval.ends}
-    for name in COSTS:
-        found[f"{name}_mean"] = outcome.mean(row, method, name, columns)
+    found = with_ends({name: outcome.interval(row, method, name, columns) for name in SCORES})
+    found |= {f"{name}_mean": outcome.mean(row, method, name, columns) for name in COSTS}
     if (other := outcome.reference(row, method)) is not None:
         found["compared_with"] = list(other)
-        for name in ("acc", "f1"):
-            difference = outcome.difference((row, method), other, name, columns)
-            found |= {f"{name}_diff": difference.mean, f"{name}_diff_ci95": difference.ends}
+        scores = ("acc", "f1")
+        found |= with_ends({f"{s}_diff": outcome.difference((row, method), other, s, columns) for s in scores})
     return found

@@ -1,12 +1,14 @@
-"""The paper's own figures (Ye et al., 2024, arXiv 2406.13249, tables 1 to 3), to stand beside ours.
+"""The paper's own figures (Ye et al., 2024, arXiv 2406.13249, tables 1 to 3), shown beside ours.
 
-They are of other LLMs, of all test records, and of a retriever that was fine-tuned on each data set: a reader compares
-what a method gains over plain RAG, never the figures themselves.
+They are of other LLMs, of all test records, and of a retriever that was fine-tuned on each data set. Compare what a
+method gains over plain RAG, never the figures themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 NOTE = (
     "The paper's figures stand beside ours for the gain over plain RAG, not for their height: they are of "
@@ -18,7 +20,7 @@ RECONSTRUCTED = "{names}: reconstructed, so that its records are not the paper's
 
 @dataclass(frozen=True)
 class Figures:
-    """What the paper tells of one method on one data set; None where it doesn't."""
+    """The paper's figures of one method on one data set; None where it has none."""
 
     acc: float | None = None
     f1: float | None = None
@@ -30,8 +32,6 @@ class Figures:
 
 
 _SETS = ("nq-10", "nq-20", "nq-30", "hotpotqa", "musique", "2wiki")
-_LLMS = dict.fromkeys(_SETS, "LLaMA-2-7B") | dict.fromkeys(("nq-20", "nq-30"), "LongChat-1.5-7B")
-LLMS = _LLMS | {"dureader": "Qwen1.5-0.5B"}
 
 _N = None
 _ROWS: dict[str, tuple[tuple[float | None, float | None], ...]] = {
@@ -75,21 +75,21 @@ MAP = {
 
 
 def known_set(dataset: str) -> str | None:
-    """The paper's data set that a file's name tells, as in hotpotqa-test, nq_10.dev or some-folder/musique; None where
-    there is none."""
+    """The paper's data set in a file's name, as in hotpotqa-test, nq_10.dev or some-folder/musique, if there is one."""
     name = dataset.rpartition("/")[2].lower().replace("_", "-")
-    return next((known for known in LLMS if name == known or name.startswith((f"{known}-", f"{known}."))), None)
+    return next((known for known in MAP if name == known or name.startswith((f"{known}-", f"{known}."))), None)
 
 
 def main_figures(method: str, dataset: str) -> Figures | None:
-    """What tables 1 and 2 say of a method (without its argument) on a data set."""
+    """Figures from tables 1 and 2 of a method (without its argument) on a data set."""
     known = known_set(dataset)
     return None if known is None else MAIN.get((method, known))
 
 
-def notes(datasets: list[str]) -> tuple[str, ...]:
-    """What has to be said where these data sets stand beside the paper's figures; nothing where none is the paper's."""
-    if not any(known_set(name) for name in datasets):
+def notes(files: Sequence[Path]) -> tuple[str, ...]:
+    """Notes for results that show the paper's figures; none where no file is of a data set of the paper."""
+    names = [file.name.split(".")[0] for file in files]
+    if not any(map(known_set, names)):
         return ()
-    made_up = [name for name in datasets if "recon" in name]
+    made_up = [name for name in names if "recon" in name]
     return (NOTE, *([RECONSTRUCTED.format(names=", ".join(made_up))] if made_up else []))

@@ -1,21 +1,24 @@
-"""Pictures of studies, by matplotlib without a screen."""
+"""Plots of studies, by matplotlib without a screen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from r2ag.evaluation.intervals import Interval
 from r2ag.studies.outcome import Outcome
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+Plots = dict[str, Figure]
+"""By the names of their files."""
 MARKERS = "osD^vPX*<>"
 INCH_A_BAR = 0.3
+SCORES = {"acc": "Acc", "f1": "F1"}
+"""The scores that are drawn, with the labels of their axes."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,10 @@ class Point:
     y: Interval
 
 
-def line_plots(panels: Mapping[str, Mapping[str, Sequence[Point]]], x: str, y: str) -> Figure:
+Series = Mapping[str, Sequence[Point]]
+
+
+def line_plots(panels: Mapping[str, Series], x: str, y: str) -> Figure:
     """A panel a data set, a line a series, with intervals as bars."""
     figure, axes = _panels(len(panels), (5.2, 4.0))
     for one, (title, series) in zip(axes, panels.items(), strict=True):
@@ -61,36 +67,44 @@ def bar_plots(panels: Mapping[str, Sequence[Point]], x: str) -> Figure:
     return figure
 
 
-def acc_lines(outcome: Outcome, x: str, places: Mapping[str, float], name: str = "acc") -> Figure:
-    """Every method's Acc (or another score) over the rows, which stand at `places`."""
-    panels: dict[str, dict[str, list[Point]]] = {}
-    for title, columns in outcome.datasets().items():
-        series: dict[str, list[Point]] = {}
-        for row, place in places.items():
-            for method in outcome.rows.get(row, {}):
-                series.setdefault(method, []).append(Point(place, outcome.interval(row, method, name, columns)))
-        panels[f"{title} ({len(columns)} records)"] = series
-    figure = line_plots(panels, x, SCORES_IN_WORDS[name])
-    for axes in figure.axes:
-        axes.set_xticks(sorted(set(places.values())))
-    return figure
+def score_bars(outcome: Outcome) -> Plots:
+    """Every row's and method's Acc and F1."""
+    return {name: bars(outcome, name) for name in SCORES}
 
 
-def acc_bars(outcome: Outcome, name: str = "acc") -> Figure:
-    """Every row's and method's Acc (or another score)."""
+def bars(outcome: Outcome, name: str = "acc") -> Figure:
+    """Every row's and method's Acc, or another of the scores."""
     several = len(outcome.rows) > 1
-    panels = {
-        f"{title} ({len(columns)} records)": [
+
+    def points(columns: np.ndarray) -> list[Point]:
+        return [
             Point(_label(row, method, several, len(methods) > 1), outcome.interval(row, method, name, columns))
             for row, methods in outcome.rows.items()
             for method in methods
         ]
-        for title, columns in outcome.datasets().items()
-    }
-    return bar_plots(panels, SCORES_IN_WORDS[name])
+
+    return bar_plots(outcome.by_dataset(points), SCORES[name])
 
 
-SCORES_IN_WORDS = {"acc": "Acc", "f1": "F1", "rouge_l": "Rouge-L"}
+def score_lines(x: str) -> Callable[[Outcome], Plots]:
+    """Every method's Acc and F1 over the rows, which are numbers."""
+    return lambda outcome: {name: lines(outcome, x, {row: float(row) for row in outcome.rows}, name) for name in SCORES}
+
+
+def lines(outcome: Outcome, x: str, places: Mapping[str, float], name: str = "acc") -> Figure:
+    """Every method's Acc, or another of the scores, over the rows at their `places`."""
+
+    def series(columns: np.ndarray) -> Series:
+        found: dict[str, list[Point]] = {}
+        for row, place in places.items():
+            for method in outcome.rows.get(row, {}):
+                found.setdefault(method, []).append(Point(place, outcome.interval(row, method, name, columns)))
+        return found
+
+    figure = line_plots(outcome.by_dataset(series), x, SCORES[name])
+    for axes in figure.axes:
+        axes.set_xticks(sorted(set(places.values())))
+    return figure
 
 
 def heat_maps(maps: Mapping[str, Sequence[Sequence[float]]], x: str, y: str) -> Figure:
@@ -102,9 +116,7 @@ def heat_maps(maps: Mapping[str, Sequence[Sequence[float]]], x: str, y: str) -> 
         drawn = one.imshow(values, origin="lower", aspect="auto", cmap="viridis", extent=extent)
         figure.colorbar(drawn, ax=one, shrink=0.8)
         one.set_xticks(range(1, len(values[0]) + 1))
-        one.set_title(title, fontsize=10)
-        one.set_xlabel(x)
-        one.set_ylabel(y)
+        _label_axes(one, title, x, y)
     return figure
 
 
@@ -113,7 +125,7 @@ def _label(row: str, method: str, several_rows: bool, several_methods: bool) -> 
 
 
 def _errors(points: Sequence[Point]) -> list[list[float]]:
-    """Lengths of the two arms; a bootstrap's interval may leave its mean out by rounding."""
+    """Lengths of the two arms; by rounding, a bootstrap's interval may leave out its mean."""
     return [[max(p.y.mean - p.y.low, 0.0) for p in points], [max(p.y.high - p.y.mean, 0.0) for p in points]]
 
 
@@ -121,15 +133,18 @@ def _panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     across = min(count, 3)
     down = -(-count // across)
     figure = Figure(figsize=(size[0] * across, size[1] * down), layout="constrained")
-    axes = [figure.add_subplot(down, across, place + 1) for place in range(count)]
-    return figure, axes
+    return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:
+    _label_axes(axes, title, x, y)
+    axes.grid(axis="y", alpha=0.3)
+
+
+def _label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.grid(axis="y", alpha=0.3)
 
 
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:

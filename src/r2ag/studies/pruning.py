@@ -1,28 +1,26 @@
 """Pruning: Acc against prompt tokens when documents are left out by relevance, by rank, or by cosine.
 
-At equal tokens a method is compared with the mixture of two neighbours of another family that costs as much: who
-answers each question by the one or the other, by lot, pays those tokens and is right that often.
+At equal tokens a method is compared with a mixture of two neighbours of another family that costs as much: answering
+each question by the one or the other, by lot, takes those tokens and is right that often.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from r2ag.evaluation.intervals import Interval, paired_grid_interval
 from r2ag.evaluation.methods import Spec
-from r2ag.evaluation.table import Table, with_interval
-from r2ag.studies.base import Condition, Options, Plan
-from r2ag.studies.outcome import Outcome
-from r2ag.studies.plots import SCORES_IN_WORDS, Point, line_plots
+from r2ag.evaluation.table import Table
+from r2ag.studies.base import Options, Plan
+from r2ag.studies.outcome import Outcome, counted, with_ends
+from r2ag.studies.plots import SCORES, Plots, Point, Series, line_plots
 from r2ag.studies.study import Study, Titled
-from r2ag.studies.tables import Column, answer_tables
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from r2ag.studies.tables import Column, answer_tables, cell
 
 ROW = "all candidates"
 FAMILIES = {
@@ -32,13 +30,12 @@ FAMILIES = {
     "r2ag+top": "R²AG, most probable n",
 }
 PLAIN, OURS = ("rag-topn", "cutoff"), ("r2ag+prune", "r2ag+top")
-WHOLE = {"rag-topn": "rag", "cutoff": "rag", "r2ag+prune": "r2ag", "r2ag+top": "r2ag"}
+WHOLE = dict.fromkeys(PLAIN, "rag") | dict.fromkeys(OURS, "r2ag")
 
 
 def plan(options: Options) -> Plan:
     """All methods on all candidates."""
-    methods = options.methods or ("rag", "r2ag", *options.over)
-    return Plan((Condition(ROW, methods, options.adapter, k=options.k, seed=options.seed),), (), (ROW, "rag"))
+    return Plan((options.condition(ROW, ("rag", "r2ag", *options.over)),), (), (ROW, "rag"))
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,8 @@ class Equal:
 
 def at_equal_tokens(outcome: Outcome, columns: np.ndarray) -> list[Equal]:
     """Every method of ours against every family that has a method."""
-    methods = {name: _cut(values, columns) for name, values in outcome.rows[ROW].items()}
-    tokens = {name: float(values["prompt_tokens"].mean()) for name, values in methods.items()}
+    methods = outcome.rows[ROW]
+    tokens = {name: outcome.mean(ROW, name, "prompt_tokens", columns) for name in methods}
     found = []
     for name in methods:
         if Spec.parse(name).base not in (*OURS, "r2ag"):
@@ -69,21 +66,16 @@ def at_equal_tokens(outcome: Outcome, columns: np.ndarray) -> list[Equal]:
             if not rivals or rivals == ["rag"]:
                 continue
             low, high, weight = _neighbours([tokens[rival] for rival in rivals], tokens[name])
-            pair = methods[rivals[low]], methods[rivals[high]]
-            differences = [
-                paired_grid_interval(methods[name][score], (1 - weight) * pair[0][score] + weight * pair[1][score])
-                for score in ("acc", "f1")
-            ]
+            differences = []
+            for score in ("acc", "f1"):
+                own, one, other = (outcome.values(ROW, m, score, columns) for m in (name, rivals[low], rivals[high]))
+                differences.append(paired_grid_interval(own, (1 - weight) * one + weight * other))
             share = tokens[name] / tokens["rag"] if "rag" in tokens else None
             found.append(Equal(name, family, tokens[name], share, *differences))
     return found
 
 
-def _cut(values: Mapping[str, np.ndarray], columns: np.ndarray) -> dict[str, np.ndarray]:
-    return {score: values[score][:, columns] for score in ("acc", "f1", "prompt_tokens")}
-
-
-def _family(methods: Mapping[str, Any], family: str) -> list[str]:
+def _family(methods: Iterable[str], family: str) -> list[str]:
     """Its methods, with the one that reads all."""
     return [name for name in methods if Spec.parse(name).base == family or name == WHOLE[family]]
 
@@ -98,21 +90,20 @@ def _neighbours(costs: Sequence[float], wanted: float) -> tuple[int, int, float]
     return low, high, (wanted - costs[low]) / (costs[high] - costs[low])
 
 
+def _share(outcome: Outcome, row: str, method: str, title: str) -> str:
+    if "rag" not in outcome.rows[row]:
+        return ""
+    columns = outcome.datasets()[title]
+    own, whole = (outcome.mean(row, name, "prompt_tokens", columns) for name in (method, "rag"))
+    return f"{own / whole:.2f}"
+
+
 def tables(outcome: Outcome) -> list[Titled]:
-    """A table a data set, and the comparison at equal tokens."""
-    datasets = outcome.datasets()
-
-    def share(row: str, method: str, title: str) -> str:
-        if "rag" not in outcome.rows[row]:
-            return ""
-        own, whole = (outcome.mean(row, name, "prompt_tokens", datasets[title]) for name in (method, "rag"))
-        return f"{own / whole:.2f}"
-
-    compared = [
-        Titled(f"{title}: at equal prompt tokens ({len(columns)} records)", _equal_table(outcome, columns))
-        for title, columns in datasets.items()
+    """The comparison at equal tokens, a table a data set."""
+    return [
+        Titled(counted(f"{title}: at equal prompt tokens", len(columns)), _equal_table(outcome, columns))
+        for title, columns in outcome.datasets().items()
     ]
-    return [*answer_tables(outcome, "lists", Column("share of plain RAG's tokens", share)), *compared]
 
 
 def _equal_table(outcome: Outcome, columns: np.ndarray) -> Table:
@@ -122,33 +113,12 @@ def _equal_table(outcome: Outcome, columns: np.ndarray) -> Table:
             FAMILIES[one.family],
             f"{one.tokens:.0f}",
             "" if one.share is None else f"{one.share:.2f}",
-            with_interval(one.acc.mean, one.acc.ends, "+"),
-            with_interval(one.f1.mean, one.f1.ends, "+"),
+            cell(one.acc, "+"),
+            cell(one.f1, "+"),
         )
         for one in at_equal_tokens(outcome, columns)
     )
     return Table(("method", "minus", "prompt tokens", "share of plain RAG's", "Acc", "F1"), rows)
-
-
-def plots(outcome: Outcome) -> dict[str, Figure]:
-    """Acc and F1 against prompt tokens, a curve a family up to the method that reads all."""
-    return {score: _curves(outcome, score) for score in ("acc", "f1")}
-
-
-def _curves(outcome: Outcome, score: str) -> Figure:
-    panels = {}
-    for title, columns in outcome.datasets().items():
-        series = {}
-        for family, words in FAMILIES.items():
-            names = _family(outcome.rows[ROW], family)
-            points = [
-                Point(outcome.mean(ROW, n, "prompt_tokens", columns), outcome.interval(ROW, n, score, columns))
-                for n in names
-            ]
-            if points:
-                series[words] = sorted(points, key=lambda point: float(point.x))
-        panels[f"{title} ({len(columns)} records)"] = series
-    return line_plots(panels, "prompt tokens, mean", SCORES_IN_WORDS[score])
 
 
 def figures(outcome: Outcome) -> dict[str, Any]:
@@ -157,8 +127,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "at_equal_tokens": {
             title: [
                 {"method": one.method, "minus": one.family, "prompt_tokens": one.tokens, "share": one.share}
-                | {"acc_diff": one.acc.mean, "acc_diff_ci95": one.acc.ends}
-                | {"f1_diff": one.f1.mean, "f1_diff_ci95": one.f1.ends}
+                | with_ends({"acc_diff": one.acc, "f1_diff": one.f1})
                 for one in at_equal_tokens(outcome, columns)
             ]
             for title, columns in outcome.datasets().items()
@@ -166,4 +135,30 @@ def figures(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-STUDY = Study("Acc against prompt tokens", "lists", plan, tables, plots, figures)
+def plots(outcome: Outcome) -> Plots:
+    """Acc and F1 against prompt tokens, a curve a family up to the method that reads all."""
+
+    def curves(score: str, columns: np.ndarray) -> Series:
+        series = {
+            words: [
+                Point(outcome.mean(ROW, n, "prompt_tokens", columns), outcome.interval(ROW, n, score, columns))
+                for n in _family(outcome.rows[ROW], family)
+            ]
+            for family, words in FAMILIES.items()
+        }
+        return {words: sorted(points, key=lambda point: float(point.x)) for words, points in series.items() if points}
+
+    return {
+        score: line_plots(outcome.by_dataset(partial(curves, score)), "prompt tokens, mean", label)
+        for score, label in SCORES.items()
+    }
+
+
+STUDY = Study(
+    "pruning",
+    "Acc against prompt tokens",
+    plan,
+    tables=(answer_tables("lists", Column("share of plain RAG's tokens", _share)), tables),
+    plots=(plots,),
+    figures=figures,
+)

@@ -1,4 +1,4 @@
-"""The commands that a study needs done first: trainings, each an `r2ag` command that is resumed where it stopped."""
+"""Runs the commands that a study needs first: trainings, each an `r2ag` command that is resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,19 @@ from r2ag.records import read_records, write_records
 from r2ag.studies.base import Step, file_name
 from r2ag.studies.preparations import scored
 from r2ag.training.checkpoints import whole_checkpoints
-from r2ag.types import Document, Record
 
 Run = Callable[[Sequence[str]], int]
 """Runs one r2ag command and returns its exit status."""
 Note = Callable[[str], None]
 Settings = Callable[[str], Mapping[str, object]]
-"""What a user's settings say of a command's options."""
+"""A command's options in the user's settings."""
 STOPPED = 130
 _PLACES = ("--vectors", "--answers", "--adapter", "--encoder-lora")
 STDERR = 2  # the descriptor: sys.stderr may be an object without one
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """In a process of its own, whose memory is free again when it ends; what it prints goes to stderr."""
+    """Runs it in a process of its own, which frees its memory; what it prints goes to stderr."""
     command = [sys.executable, "-m", "r2ag.cli", *arguments]
     return subprocess.run(command, check=False, stdout=STDERR).returncode
 
@@ -40,10 +38,10 @@ def run_command(arguments: Sequence[str]) -> int:
 def make_all(
     steps: Sequence[Step], output: Path, settings: Settings, note: Note, in_words: Callable[[float], str], run: Run
 ) -> None:
-    """Makes what isn't there yet, one step after another.
+    """Runs the steps that are not done yet, one after another.
 
     Raises:
-        InputError: a step failed; it has told why. Or as `missing_steps`.
+        InputError: a step failed, and has said why. Or as `missing_steps`.
     """
     missing = missing_steps(steps, output, settings)
     started = time.monotonic()
@@ -62,10 +60,10 @@ def make_all(
 
 
 def missing_steps(steps: Sequence[Step], output: Path, settings: Settings) -> list[Step]:
-    """Those whose outcome isn't there; what was put there by hand, without a note of how it was made, is taken.
+    """The steps whose folders are not made yet; a folder without a note of how it was made is taken as it is.
 
     Raises:
-        InputError: an outcome was made, or begun, by another command or from other records.
+        InputError: a folder was made, or begun, by another command or from other records.
     """
     for step in steps:
         file = _note_of(step)
@@ -83,7 +81,7 @@ def _note_of(step: Step) -> Path:
 
 
 def _made_by(step: Step, steps: Sequence[Step], output: Path, settings: Settings) -> dict[str, Any]:
-    """All that a step's outcome depends on: its command and its settings, its records, and the steps before it."""
+    """All that a step's folder depends on: its command and settings, its records, and the steps before it."""
     return {
         "command": list(_wherever(step.command, output)),
         "settings": {name: str(value) for name, value in settings(step.command[0]).items()},
@@ -93,7 +91,7 @@ def _made_by(step: Step, steps: Sequence[Step], output: Path, settings: Settings
 
 
 def _wherever(command: Sequence[str], output: Path) -> Iterator[str]:
-    """The command without the study's own place, and without what changes no outcome."""
+    """The command without the place of the study, and without what changes no result."""
     whole = output.absolute()
     for option, part in zip(("", *command), command, strict=False):
         if option in _PLACES and Path(part).absolute().is_relative_to(whole):
@@ -118,23 +116,15 @@ def _resumed(step: Step, line: list[str]) -> list[str]:
 
 
 def _scored_files(step: Step, output: Path) -> list[tuple[Path, float]]:
-    """Copies of the step's records whose documents bear the finders' scores that it trains with."""
-    if not step.scores:
+    """Copies of the step's records whose documents have the scores of its finder."""
+    if not step.finder:
         return []
     made = []
     for file, weight in step.data:
         # Other files may have the same name, and this one may have been another when it was copied.
-        folder = output / "data" / file_name("-".join(step.scores)) / _digest(file)[:8]
+        folder = output / "data" / file_name(step.finder) / _digest(file)[:8]
         copy = folder / f"{file.name.removesuffix('.gz')}.gz"
         if not copy.is_file():
-            write_records(with_scores(read_records(file), step.scores), copy)
+            write_records(scored(list(read_records(file)), step.finder), copy)
         made.append((copy, weight))
     return made
-
-
-def with_scores(records: Sequence[Record], finders: Sequence[str]) -> list[Record]:
-    """The records with each finder's score of each document."""
-    documents = scored([(record.question, record.documents) for record in records], finders)
-    return [
-        replace(record, documents=tuple[Document, ...](found)) for record, found in zip(records, documents, strict=True)
-    ]

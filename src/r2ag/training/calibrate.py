@@ -12,7 +12,6 @@ from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.method.calibration import Calibration, choose_threshold, fit_platt
 from r2ag.method.features import list_features
 from r2ag.training.lists import DescribedRecord
-from r2ag.types import RankedList
 
 
 def calibrate(
@@ -23,12 +22,12 @@ def calibrate(
     Both parts are read twice: as they are, and without their relevant documents, so that a probability is not only
     right where a relevant document exists.
     """
-    logits, relevant, _ = _relevance(adapter, calibration)
+    logits, relevant = _relevance(adapter, calibration)
     slope, intercept = fit_platt(
         [logit for row in logits for logit in row], [label for row in relevant for label in row]
     )
     fitted = Calibration(slope, intercept, fitted_on=fitted_on)
-    logits, relevant, _ = _relevance(adapter, threshold)
+    logits, relevant = _relevance(adapter, threshold)
     best = [max(fitted.probability(logit) for logit in row) for row in logits]
     return replace(
         fitted,
@@ -38,9 +37,7 @@ def calibrate(
 
 
 @torch.inference_mode()
-def _relevance(
-    adapter: Adapter, records: Sequence[DescribedRecord]
-) -> tuple[list[list[float]], list[list[bool]], list[RankedList]]:
+def _relevance(adapter: Adapter, records: Sequence[DescribedRecord]) -> tuple[list[list[float]], list[list[bool]]]:
     limit = adapter.config.former.max_documents
     ranked = [rank_by_similarity(described.ranked) for described in records]
     lists = [*ranked, *(rest for r in ranked if (rest := r.without_relevant()) is not None)]
@@ -53,4 +50,4 @@ def _relevance(
         )
         output = adapter.former.eval()(features.to(device), mask.to(device))
         logits += [row[keep].tolist() for row, keep in zip(output.logits.cpu(), mask, strict=True)]
-    return logits, [[bool(document.relevant) for document in r.documents] for r in lists], lists
+    return logits, [[bool(document.relevant) for document in r.documents] for r in lists]

@@ -11,7 +11,7 @@ import torch
 from r2ag.method.features import list_features
 from r2ag.method.prompting import Prompt, PromptBuilder
 from r2ag.training.lists import TrainingList
-from r2ag.types import Similarity
+from r2ag.types import RankedList, Similarity
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ class Collator:
             teachers.append(None if prompt is None else self._teacher(drawn))
         tensors = {"features": features, "mask": mask, "relevant": relevant, "relevance": relevance}
         return tensors | {"prompts": prompts, "targets": targets, "teachers": teachers}
+
+    def fits(self, ranked: RankedList) -> bool:
+        """Whether a prompt holds the list's documents uncut."""
+        return not self.builder.build(ranked.question, ranked.documents, self.max_prompt_tokens).shortened
 
     def _teacher(self, drawn: TrainingList) -> Prompt | None:
         if self.teacher is None:

@@ -17,8 +17,6 @@ from r2ag.models.lora import save_lora
 from r2ag.types import Record
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from sentence_transformers import SentenceTransformer
     from torch import nn
 
     from r2ag.encoder.encoder import FeatureEncoder
@@ -42,25 +40,30 @@ class EncoderTrainingConfig:
 def train_encoder(
     encoder: FeatureEncoder, records: Sequence[Record], output: Path, config: EncoderTrainingConfig
 ) -> None:
-    """Trains a LoRA on query / relevant-document pairs and writes it to `output` (adapter_config.json + safetensors).
+    """Trains a LoRA on pairs of query and relevant document, and writes it to `output` in peft's format.
 
-    Each relevant document is contrasted with the record's own distractors and with all documents of the batch; a batch
-    never holds the same question twice, so that no relevant document serves as a negative of its own question.
+    Each relevant document is contrasted with the record's own distractors and with all documents of the batch. No batch
+    has a question twice, so that no relevant document is a negative of its own question.
 
     Raises:
         InputError: the records don't fill a single batch.
     """
     import torch
+    from datasets import Dataset
     from peft import LoraConfig
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.training_args import BatchSamplers
+    from torch import nn
 
     torch.manual_seed(config.seed)
     model = encoder.model
-    _without_dropout(model)
+    for module in model.modules():
+        # One epoch of a low-rank update does not overfit, and dropout doubles the time of a step on a CPU.
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
     model.add_adapter(LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear"))
     max_tokens, model.max_seq_length = model.max_seq_length, config.max_tokens
-    pairs = _pairs(records, config)
+    pairs = Dataset.from_list(list(_pairs(records, config)))
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
@@ -105,7 +108,7 @@ def _loss(encoder: FeatureEncoder, scale: float) -> nn.Module:
 
 
 def _prompts(encoder: FeatureEncoder, negatives: int) -> dict[str, str]:
-    """What `encode_query` and `encode_document` put before a text stands before each column in training, too."""
+    """By column, the text that `encode_query` and `encode_document` put before theirs."""
     own = encoder.model.prompts
     document = next((own[name] for name in ("document", "passage", "corpus") if name in own), "")
     columns = {"query": own.get("query", "")} | dict.fromkeys(["relevant", *_negatives(negatives)], document)
@@ -116,27 +119,14 @@ def _negatives(count: int) -> list[str]:
     return [f"negative_{i}" for i in range(count)]
 
 
-def _without_dropout(model: SentenceTransformer) -> None:
-    """One epoch of a low-rank update does not overfit, and dropout doubles the time of a step on a CPU."""
-    from torch import nn
-
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-
-
-def _pairs(records: Iterable[Record], config: EncoderTrainingConfig) -> Dataset:
-    from datasets import Dataset
-
-    rows = list(_rows(records, config.negatives, random.Random(config.seed)))
-    return Dataset.from_list(rows)
-
-
-def _rows(records: Iterable[Record], negatives: int, generator: random.Random) -> Iterator[dict[str, str]]:
+def _pairs(records: Iterable[Record], config: EncoderTrainingConfig) -> Iterator[dict[str, str]]:
+    """A row a relevant document, with some of its record's distractors; records with too few of these have none."""
+    generator = random.Random(config.seed)
     for record in records:
         relevant = [document.passage for document in record.documents if document.relevant]
         distractors = [document.passage for document in record.documents if not document.relevant]
-        for passage in relevant if len(distractors) >= negatives else []:
-            chosen = generator.sample(distractors, negatives)
-            negative = dict(zip(_negatives(negatives), chosen, strict=True))
-            yield {"query": record.question, "relevant": passage} | negative
+        for passage in relevant if len(distractors) >= config.negatives else []:
+            chosen = generator.sample(distractors, config.negatives)
+            yield {"query": record.question, "relevant": passage} | dict(
+                zip(_negatives(config.negatives), chosen, strict=True)
+            )

@@ -1,8 +1,8 @@
 """The lists that training draws from records: how many documents, which, and in what order.
 
-In the encoder's order the rank alone says nearly all that relevance says, and the LLM can ignore E^R; hence shuffled
-lists. Late positions are only trained by long lists; hence lists filled with passages of other records. Documents cut
-to a prompt's room lose their answers; hence fewer documents where these are long.
+Some lists are shuffled: in the encoder's order the rank says nearly all that relevance says, and the LLM could ignore
+E^R. Some are filled with passages of other records, since only long lists train late positions. Lists of long
+documents are shorter, since documents that are cut to fit the prompt lose their answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.training.config import TrainingConfig
-from r2ag.types import Document, RankedList, Record
+from r2ag.types import RankedList, Record
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,19 @@ class TrainingList:
     gold_relevance: bool = False  # E^R is moved by the gold labels instead of the head's probabilities
 
 
+@dataclass(frozen=True)
 class ListSampler:
     """Draws lists from records, each from its own seed, so that a run can stop and continue anywhere.
 
     Args:
-        fits: whether a prompt holds a list uncut. Lists lose their last distractors until they fit, but for the long
+        fits: whether a prompt holds a list uncut. Lists lose their last distractors until they fit, except for the long
             ones, which are there for their many positions.
     """
 
-    def __init__(
-        self,
-        records: Sequence[DescribedRecord],
-        config: TrainingConfig,
-        max_documents: int,
-        fits: Callable[[RankedList], bool] = lambda ranked: True,
-    ) -> None:
-        self.records = records
-        self.config = config
-        self.max_documents = max_documents
-        self.fits = fits
+    records: Sequence[DescribedRecord]
+    config: TrainingConfig
+    max_documents: int
+    fits: Callable[[RankedList], bool] = lambda ranked: True
 
     def draw(self, index: int, key: object, k: int | None = None) -> TrainingList:
         """A list from record `index`; equal arguments give equal lists.
@@ -114,7 +108,7 @@ class ListSampler:
             document = other.documents[position]
             if document.passage not in texts:
                 texts.add(document.passage)
-                documents.append(_irrelevant(document))
+                documents.append(replace(document, relevant=False))
                 vectors.append(other.document_vectors[position : position + 1])
                 missing -= 1
         return RankedList(ranked.question, tuple(documents), ranked.query_vector, np.concatenate(vectors))
@@ -133,24 +127,20 @@ class TrainingLists(Dataset[TrainingList]):
 
     def __init__(self, sampler: ListSampler, epochs: float) -> None:
         self.sampler = sampler
-        self.length = round(epochs * len(sampler.records))
+        count, self.order = len(sampler.records), list[int]()
+        length = round(epochs * count)
+        for epoch in range(-(-length // count)):
+            records = list(range(count))
+            random.Random(f"{sampler.config.seed}:{epoch}").shuffle(records)
+            self.order += records[: length - len(self.order)]
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.order)
 
     def __getitem__(self, position: int) -> TrainingList:
-        if not 0 <= position < self.length:
-            raise IndexError(position)  # ends a loop over the lists
-        count, config = len(self.sampler.records), self.sampler.config
-        epoch, place = divmod(position, count)
-        order = list(range(count))
-        random.Random(f"{config.seed}:{epoch}").shuffle(order)
-        drawn = self.sampler.draw(order[place], epoch)
-        # The curriculum: gold labels until half-way, for it takes hundreds of lists before the LLM follows its anchors;
-        # then more and more of the head's own probabilities, which are less sure.
-        share = config.gold_relevance * min(1.0, 2 - 2 * position / self.length)
+        config, epoch = self.sampler.config, position // len(self.sampler.records)
+        drawn = self.sampler.draw(self.order[position], epoch)  # IndexError ends a loop over the lists
+        # The curriculum: gold labels until half-way, since the LLM needs hundreds of lists to learn to follow its
+        # anchors; then more and more of the head's own probabilities, which are less sure.
+        share = config.gold_relevance * min(1.0, 2 - 2 * position / len(self))
         return replace(drawn, gold_relevance=random.Random(f"{config.seed}:{position}:gold").random() < share)
-
-
-def _irrelevant(document: Document) -> Document:
-    return replace(document, relevant=False)

@@ -17,7 +17,7 @@ MOST_DOCUMENTS = 20
 
 
 def train_matching(model: R2AGModel, sampler: ListSampler, collator: Collator, config: TrainingConfig) -> None:
-    """Trains on lists of all lengths; the LLM reads nothing, so this takes seconds."""
+    """Trains on lists of all lengths. The LLM reads nothing, so that this takes seconds."""
     former = model.former
     assert isinstance(former, R2Former)
     optimizer = torch.optim.Adam(former.parameters(), lr=config.matching_learning_rate)

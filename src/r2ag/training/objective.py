@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +10,20 @@ from torch import Tensor, nn
 from r2ag.method.model import R2AGModel, matching_loss
 from r2ag.method.prompting import Prompt
 
-CONTRAST_MARGIN = 0.5
-
 
 class TrainingModel(nn.Module):
     """The model with its loss.
 
     Args:
-        contrast: weight of max(0, margin + L_LM(true features) − L_LM(permuted features)); 0 leaves it out.
         answers: weight of the targets' loss in L_LM.
-        distillation: weight of the distance to what the LLM would say to the teachers, in L_LM too.
+        distillation: weight, in L_LM too, of the divergence from what the LLM says to the teachers.
         matching: weight of L_QDM.
-        frozen: parts that stay in evaluation mode whatever `train` says: what doesn't learn has no dropout.
+        frozen: parts that stay in evaluation mode, so that what doesn't learn has no dropout.
     """
 
     def __init__(
         self,
         model: R2AGModel,
-        contrast: float = 0.0,
         answers: float = 1.0,
         distillation: float = 0.0,
         matching: float = 1.0,
@@ -36,14 +31,13 @@ class TrainingModel(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.contrast = contrast
         self.answers = answers
         self.distillation = distillation
         self.matching = matching
         self._frozen = tuple(frozen)  # no ModuleList, which would name their parameters twice
 
     def train(self, mode: bool = True) -> TrainingModel:
-        """As Trainer calls it before every step; what is frozen stays as it is."""
+        """Trainer calls this before every step; frozen parts stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
@@ -75,42 +69,20 @@ class TrainingModel(nn.Module):
                 "matching_loss": matching.detach(),
                 "language_loss": torch.full_like(matching.detach(), torch.nan),
             }
-        answers = _Answers(
+        language = self._language_losses(
             [prompt for prompt in prompts if prompt is not None],
+            output.anchors[rows],
             [targets[row] for row in rows],
             [teacher for teacher in teachers if teacher is not None],
-            self.answers,
-            self.distillation,
         )
-        language = answers.loss(self.model, output.anchors[rows])
         loss = self.matching * matching + language.sum() / len(prompts)
-        if self.contrast:
-            rolled = _rolled(features, mask), mask, _rolled(relevance[..., None], mask)[..., 0]
-            worse = answers.loss(self.model, self.model.describe(*rolled).anchors[rows])
-            loss = loss + self.contrast * torch.relu(CONTRAST_MARGIN + language - worse).sum() / len(prompts)
         return {"loss": loss, "matching_loss": matching.detach(), "language_loss": language.detach().mean()}
 
-
-@dataclass(frozen=True)
-class _Answers:
-    """What the LLM is to say to a batch's prompts: `targets`, and each word as probably as to `teachers`."""
-
-    prompts: Sequence[Prompt]
-    targets: Sequence[Sequence[int]]
-    teachers: Sequence[Prompt]
-    weight: float
-    distillation: float
-
-    def loss(self, model: R2AGModel, anchors: Tensor) -> Tensor:
+    def _language_losses(
+        self, prompts: Sequence[Prompt], anchors: Tensor, targets: Sequence[Sequence[int]], teachers: Sequence[Prompt]
+    ) -> Tensor:
+        """L_LM of each record, (records,)."""
         if not self.distillation:
-            return self.weight * model.language_loss(self.prompts, anchors, self.targets)
-        own, distance = model.answer_losses(self.prompts, anchors, self.targets, self.teachers)
-        return self.weight * own + self.distillation * distance
-
-
-def _rolled(features: Tensor, mask: Tensor) -> Tensor:
-    """Each document gets the features of the one before it, the first those of the last: a permutation without fixed
-    points that padding never enters."""
-    lengths = mask.sum(dim=-1, keepdim=True)
-    index = (torch.arange(mask.shape[1], device=mask.device)[None] - 1) % lengths.clamp(min=1)
-    return features.gather(1, index[..., None].expand_as(features))
+            return self.answers * self.model.language_loss(prompts, anchors, targets)
+        own, distance = self.model.answer_losses(prompts, anchors, targets, teachers)
+        return self.answers * own + self.distillation * distance

@@ -1,7 +1,7 @@
-"""Targets in the LLM's own words: its answers to prompts that hold the relevant documents only.
+"""Targets in the LLM's own words: its answers to prompts with the relevant documents alone.
 
-Targets of three words teach every answer to be short, whatever E^R says. With these the LLM's style stays, and what is
-learned is which documents to follow.
+Gold answers of three words teach the LLM to be short, whatever E^R says. With its own answers its style stays, and it
+learns which documents to follow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from r2ag.types import RankedList
 
 @dataclass(frozen=True)
 class OwnAnswers:
-    """What the frozen LLM answers from relevant documents alone; every answer is kept in `file` as soon as it is given.
+    """The frozen LLM's answers from relevant documents alone, each kept in `file` at once.
 
     A stopped run continues there, and a second run on the same records asks nothing.
     """
@@ -32,11 +32,10 @@ class OwnAnswers:
     batch_size: int = 8
 
     def to(self, records: Sequence[DescribedRecord], correct_only: bool) -> list[DescribedRecord]:
-        """The records that the LLM answers, and to the end, with those answers in place of the gold ones.
+        """The records whose answer the LLM ends, with that answer in place of the gold ones.
 
         Args:
-            correct_only: leave out answers without a gold answer between word boundaries ("no" in "known" would teach
-                nonsense).
+            correct_only: leave out answers that hold no gold answer as whole words ("no" in "known" is none).
         """
         answers = self._stored()
         missing = {self._key(one): self._relevant(one) for one in records if self._key(one) not in answers}
@@ -52,15 +51,13 @@ class OwnAnswers:
         ]
 
     def _ask(self, lists: dict[str, RankedList]) -> Iterator[tuple[str, str]]:
-        """Answers as they come, shortest prompts first so that a batch pads little; empty where one did not end."""
+        """Answers as they come, by length so that a batch pads little; empty where one did not end."""
         template = plain_template(self.reader.adapter.config.plain_prompt)
         order = sorted(lists, key=lambda key: sum(len(document.text) for document in lists[key].documents))
         for start in range(0, len(order), self.batch_size):
             keys = order[start : start + self.batch_size]
-            batch = [lists[key] for key in keys]
-            for key, reading in zip(
-                keys, self.reader.read(batch, None, self.max_new_tokens, template=template), strict=True
-            ):
+            readings = self.reader.read([lists[key] for key in keys], None, self.max_new_tokens, template=template)
+            for key, reading in zip(keys, readings, strict=True):
                 ended = reading.generation.completion_tokens < self.max_new_tokens
                 yield key, reading.generation.text if ended else ""
 

@@ -32,14 +32,15 @@ WEIGHTS = "trainable.safetensors"
 
 
 class R2AGTrainer(Trainer):
-    """Lists come in the order in which they were drawn, so that a resumed run continues as if never stopped."""
+    """Takes the lists in their own order, so that a resumed run goes on with the list where it stopped."""
 
     def __init__(self, *arguments: Any, lora_learning_rate: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.lora_learning_rate = lora_learning_rate
+        self._parts: dict[str, list[float]] = {"matching_loss": [], "language_loss": []}
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW with a rate of its own for the LLM's LoRA."""
+        """AdamW, with a learning rate of its own for the LLM's LoRA."""
         if self.optimizer is None:
             learning = [(n, p) for n, p in self._own_model().named_parameters() if p.requires_grad]
             groups: list[dict[str, Any]] = [
@@ -54,26 +55,21 @@ class R2AGTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of one micro-batch; the parts are kept for the log."""
-        parts = model(**inputs)
+        """The loss of one micro-batch; its two parts are kept for the log."""
+        losses = model(**inputs)
         if model.training:
-            self._note(parts)
-        return (parts["loss"], {"loss": parts["loss"].detach()}) if return_outputs else parts["loss"]
+            for name, values in self._parts.items():
+                values.append(float(losses[name]))
+        return (losses["loss"], {"loss": losses["loss"].detach()}) if return_outputs else losses["loss"]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Adds the means of L_QDM and L_LM since the last log."""
-        for name, values in getattr(self, "_parts", {}).items():
+        for name, values in self._parts.items():
             real = [value for value in values if not math.isnan(value)]
             if real and "loss" in logs:
                 logs[name] = sum(real) / len(real)
                 values.clear()
         super().log(logs, *args, **kwargs)
-
-    def _note(self, parts: dict[str, Tensor]) -> None:
-        if not hasattr(self, "_parts"):
-            self._parts: dict[str, list[float]] = {"matching_loss": [], "language_loss": []}
-        for name, values in self._parts.items():
-            values.append(float(parts[name]))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lists: Any = train_dataset or self.train_dataset
@@ -107,7 +103,7 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable_state(model: nn.Module, file: Path) -> None:
-    """Puts back what `trainable_state` gave; everything else stays as it is."""
+    """Restores what `trainable_state` returned; everything else stays as it is."""
     model.load_state_dict(load_file(file), strict=False)
 
 
@@ -140,44 +136,50 @@ def make_trainer(
     work: Path,
 ) -> R2AGTrainer:
     """A trainer that evaluates, checkpoints and stops as every run of this project does."""
-    frozen: list[nn.Module] = [] if config.trains_llm else [model.llm]
-    if config.freeze_relevance:
-        frozen.append(model.former)
     wrapped = TrainingModel(
         model,
-        config.contrast,
         answers=float(config.targets != "distilled"),
         distillation=config.distillation or float(config.targets == "distilled"),
         matching=config.matching_weight,
-        frozen=frozen,
+        frozen=[model.llm] * (not config.trains_llm) + [model.former] * config.freeze_relevance,
     )
     steps = max(1, len(lists) // config.batch_size)
     every = -(-steps // config.evaluations)  # rounded up: the last evaluation is the one at the end
-    options: dict[str, Any] = {
-        "max_steps": steps,
-        "per_device_train_batch_size": config.micro_batch_size,
-        "gradient_accumulation_steps": _accumulated(config),
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        max_steps=steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        per_device_eval_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=_accumulated(config),
         # Where no list of a step has a prompt, the LLM's LoRA gets no gradient.
-        "ddp_find_unused_parameters": config.trains_llm,
-        "per_device_eval_batch_size": config.micro_batch_size,
-        "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
-        "warmup_steps": max(1, steps // 20),
-        "max_grad_norm": 1.0,
-        "seed": config.seed,
-        "eval_strategy": "steps",
-        "save_strategy": "steps",
-        "eval_steps": every,
-        "save_steps": every,
-        "save_total_limit": 2,
-        "logging_steps": max(1, min(10, every)),
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "loss",
-        "greater_is_better": False,
-    }
+        ddp_find_unused_parameters=config.trains_llm,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=max(1, steps // 20),
+        max_grad_norm=1.0,
+        seed=config.seed,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        logging_steps=max(1, min(10, every)),
+        load_best_model_at_end=True,
+        metric_for_best_model="loss",
+        greater_is_better=False,
+        restore_callback_states_from_checkpoint=True,  # early stopping counts on
+        remove_unused_columns=False,
+        label_names=["targets"],
+        dataloader_num_workers=0,
+        report_to=[],
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=os.environ.get("R2AG_NO_PROGRESS") == "1",
+    )
+    # One process uses one GPU: DataParallel would split the tensors of a batch, and not its prompts.
+    arguments._n_gpu = min(1, arguments.n_gpu)
     return R2AGTrainer(
         model=wrapped,
-        args=_training_arguments(work, options),
+        args=arguments,
         train_dataset=lists,
         eval_dataset=held,
         data_collator=collator,
@@ -187,7 +189,7 @@ def make_trainer(
 
 
 def _accumulated(config: TrainingConfig) -> int:
-    """Micro-batches of each process a step, so that a step has `batch_size` lists however many processes there are."""
+    """Micro-batches of one process in a step, so that a step has `batch_size` lists over all processes."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     count, rest = divmod(config.batch_size, config.micro_batch_size * processes)
     if rest:
@@ -196,20 +198,3 @@ def _accumulated(config: TrainingConfig) -> int:
             f"is a multiple of {config.micro_batch_size * processes}."
         )
     return count
-
-
-def _training_arguments(output: Path, options: dict[str, Any]) -> TrainingArguments:
-    arguments = TrainingArguments(
-        output_dir=str(output),
-        remove_unused_columns=False,
-        report_to=[],
-        use_cpu=not torch.cuda.is_available(),
-        label_names=["targets"],
-        dataloader_num_workers=0,
-        restore_callback_states_from_checkpoint=True,  # early stopping counts on
-        disable_tqdm=os.environ.get("R2AG_NO_PROGRESS") == "1",
-        **options,
-    )
-    # One process is for one GPU: DataParallel would split the tensors of a batch, and not its prompts.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
