@@ -92,7 +92,7 @@ def ask(url: str, **fields: object) -> httpx.Response:
         (["--docs", "{documents}", "--engine", "vllm", "--engine-url", "127.0.0.1"], "is no address of a server"),
         (
             ["--docs", "{documents}", "--engine", "vllm", "--engine-url", "http://127.0.0.1:9/v1"],
-            "is vLLM running there",
+            "check the address, and that the server is running",
         ),
     ],
 )

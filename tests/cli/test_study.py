@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from r2ag.cli import main
 from r2ag.studies import STUDIES
 from tests.cli.conftest import Command, Tiny, record, write_records
 from tests.tiny import tiny_encoder_folder, tiny_llm, tiny_tokenizer
@@ -34,6 +38,18 @@ GIVEN = {
     "pruning": ["--over", "r2ag+top:1,rag-topn:1,rag-topn:2,cutoff:0.5"],
     "calibration": [],
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a study's trainings in this process, where torch is loaded; one test leaves them their own."""
+
+    def run(arguments: Sequence[str]) -> int:
+        with contextlib.redirect_stdout(sys.stderr):
+            return main(list(arguments))
+
+    if request.node.get_closest_marker("own_processes") is None:
+        monkeypatch.setattr("r2ag.studies.steps.run_command", run)
 
 
 @pytest.fixture
@@ -76,6 +92,7 @@ def test_a_study_of_an_adapter(r2ag: Command, tiny: Tiny, test_records: Path, tm
     assert ("Single records" in page) == bool(answers)
 
 
+@pytest.mark.own_processes
 def test_a_study_that_trains_goes_on_where_it_stopped(
     r2ag: Command, tiny: Tiny, test_records: Path, tmp_path: Path
 ) -> None:
