@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from r2ag.adapter.loading import PRETRAINED
 from r2ag.studies.base import Options, Plan
 from r2ag.studies.main import plan
 
@@ -34,3 +35,12 @@ def test_all_methods_with_weights_by_default(tmp_path: Path) -> None:
     kinds = ["r2ag", "learned-tokens", "xrag", "raft", "r2ag+raft", "r2ag-chosen"]
     assert commands(made) == ["encoder-seed0", *(f"tuned-{kind}-seed0" for kind in kinds)]
     assert all("=" in method for method in made.conditions[0].methods if method.startswith(("xrag", "raft")))
+
+
+def test_with_an_untuned_retriever_r2ag_reads_features_of_its_own_encoder(tmp_path: Path) -> None:
+    asked = ("rag", "r2ag", "r2ag+prune", "r2ag-words", "recomp")
+    made = plan(Options((tmp_path / "test.jsonl",), tmp_path, ("tuned", "untuned"), methods=asked))
+    tuned, untuned = made.conditions
+    assert tuned.methods == asked
+    own = PRETRAINED
+    assert untuned.methods == ("rag", f"r2ag={own}", f"r2ag+prune={own}", f"r2ag-words={own}", "recomp")

@@ -52,9 +52,9 @@ def _given(options: Options, regime: str) -> Condition:
     condition = options.condition(regime, (*_frozen(), *OURS), untuned=regime == "untuned")
     if not condition.untuned:
         return condition
-    # An adapter that a method names describes the lists by its own encoder.
+    # R²AG's methods read features. An adapter that a method names describes the lists by its own encoder.
     folder = str(Adapter.from_pretrained(options.adapter or PRETRAINED).folder)
-    readers = {name: folder for name, reads in METHODS.items() if reads in ("r2ag", "r2ag_words")}
+    readers = {name: folder for name in METHODS if name.startswith("r2ag")}
     methods = (with_trained(method, readers) for method in condition.methods if Spec.parse(method).base != "crag")
     return replace(condition, methods=tuple(methods))
 
