@@ -109,7 +109,7 @@ class Reader:
         relevance: Tensor | None = None,
         unknown: Tensor | None = None,
     ) -> Assessment:
-        """Steps 1 and 2 for lists of any lengths from 1 to max_documents.
+        """Steps 1, 2 and 5 for lists of any lengths from 1 to max_documents.
 
         Args:
             permutation: (batch, k) document indices; each document is given the features of another one (a control).
@@ -174,7 +174,10 @@ class Reader:
         template: PromptTemplate | None = None,
         history: Sequence[Turn] = (),
     ) -> tuple[list[Prompt], MixedEmbeddings]:
-        """Step 3: the prompts of a batch of lists, and their embeddings; the arguments are those of `read`."""
+        """Step 3, and what the LLM reads in step 4: the prompts of a batch of lists, and their embeddings.
+
+        The arguments are those of `read`.
+        """
         kept = keep if keep is not None else [range(len(ranked)) for ranked in lists]
         builder = self.builder if template is None else self.builder_for(template)
         prompts = [

@@ -1,1 +1,1 @@
-"""Files that are written whole, requests to other servers, answers as plain dictionaries."""
+"""Files that are written whole or only grow, requests to other servers, answers as plain dictionaries."""

@@ -1,4 +1,4 @@
-"""From relevance logits to probabilities that mean the same everywhere, and the threshold for abstaining."""
+"""Step 5: from relevance logits to probabilities that mean the same everywhere, and the threshold for abstaining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 2 (eq. 2, 7) and the projection of step 3 (eq. 3): the R²-Former.
+"""Step 2 (eq. 2, 3, 7): the R²-Former, its relevance head and the projection to E^R.
 
     features (k × 3) ─ standardise ─ linear (+ positions) ─ Transformer encoder ─▶ H (k × h₁)
                                                   H ─┬─ head ───────▶ relevance logits (k)

@@ -1,4 +1,4 @@
-"""The LLM with its R²-Former: prompts and anchors to mixed embeddings, and the training losses (eq. 4-9).
+"""Step 4 (eq. 4-6, 8, 9): the LLM with its R²-Former: prompts and anchors to mixed embeddings, and the losses.
 
 There is no generation loop here: engines take the embeddings that `embed` makes.
 """

@@ -1,9 +1,9 @@
-"""Step 3 (eq. 3-5, App. B): the prompt, with a slot in front of each document.
+"""Step 3 (App. B): the prompt, with a slot in front of each document.
 
 A prompt is a list of token ids and the *positions* of its slots. A slot is never a vocabulary entry, so no text can
 forge one; and every text (question, documents, titles, system prompt, history, even the template's own words) is
 tokenised by a copy of the tokenizer that knows no added or special token, so that no text can open or end a chat turn.
-Only the chat template itself may write special tokens.
+Only the chat template itself may write special tokens (without one: the tokens that begin and end a text).
 """
 
 from __future__ import annotations

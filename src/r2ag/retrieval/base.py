@@ -13,7 +13,7 @@ from r2ag.types import Document
 
 @dataclass(frozen=True)
 class Found:
-    """Documents sorted by the finder's score, best first. Scores are not features.
+    """Documents sorted by the finder's score, best first. An adapter reads scores only as features that it names.
 
     vectors: float32, shape (k, dimension), from the encoder that `encoder` recognises; None if the finder has none.
     """

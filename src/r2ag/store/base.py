@@ -106,7 +106,7 @@ class AnyWriter(Protocol):
     def batch(self) -> AbstractContextManager[None]:
         """A transaction: all changes inside take effect, or none, even if the process is killed.
 
-        Qdrant has no transactions. There, each file is complete by itself (see r2ag.store.qdrant.store).
+        Qdrant has no transactions. There, each file is complete by itself (see r2ag.store.qdrant).
 
         Raises:
             InputError: the store can't be written.

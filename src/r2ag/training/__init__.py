@@ -1,0 +1,1 @@
+"""Training of adapters and of their encoders: lists, targets, two stages, calibration."""
