@@ -137,3 +137,8 @@ class Answer:
     usage: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     finish_reason: FinishReason = "stop"
+
+    @property
+    def reply(self) -> str:
+        """The text, or the sentence that nothing was found if it abstained."""
+        return NOTHING_FOUND if self.abstained else self.text

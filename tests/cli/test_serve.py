@@ -110,7 +110,7 @@ def test_what_cannot_be_served_is_said_in_a_sentence(
 
 
 def test_a_port_that_is_taken_is_named(r2ag: Command, tiny: Tiny) -> None:
-    from r2ag.server.run import bind
+    from r2ag.server.app import bind
 
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

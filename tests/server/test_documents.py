@@ -18,7 +18,7 @@ import pytest
 
 import r2ag.server.library
 from r2ag.server.errors import ApiError
-from r2ag.server.library import StoredDocument, former_uploads_folder, uploads_folder
+from r2ag.server.library import StoredDocument, uploads_folder
 from r2ag.server.limits import Limits
 from r2ag.server.service import Service
 from r2ag.store import Store, index_files
@@ -292,31 +292,6 @@ def test_a_store_that_was_moved_has_its_uploads_once(tmp_path: Path) -> None:
         assert set(snapshot.files()) == {str(tmp_path / "moved/uploads" / name) for name in ("a.md", "b.md")} | {
             str(own)
         }
-
-
-def test_uploads_from_beside_the_settings_are_moved_and_known_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Earlier versions kept them there for stores that are not in a folder."""
-    monkeypatch.setattr("typer.get_app_dir", lambda name: str(tmp_path / "config"))
-    service = new_store_service(tmp_path / "store")
-    store = Store.open(tmp_path / "store")
-    former, folder = former_uploads_folder(store), uploads_folder(store)
-    assert former.is_relative_to(tmp_path / "config")
-    former.mkdir(parents=True)
-    (former / "a.md").write_bytes(BRIDGE)
-    (former / "taken.md").write_bytes(b"The former town.")
-    index_files(store, [former], service.pipeline.encoder)
-    folder.mkdir(exist_ok=True)
-    (folder / "taken.md").write_bytes(b"The later town.")
-    with running(service) as server:
-        settled(server)
-        assert names(server) == ["a.md", "taken.md", "taken.md"]
-    assert (folder / "a.md").read_bytes() == BRIDGE
-    assert (folder / "taken.md").read_bytes() == b"The later town."
-    assert [file.name for file in former.iterdir()] == ["taken.md"], "nothing is lost"
-    with store.snapshot() as snapshot:
-        assert set(snapshot.files()) == {str(folder / "a.md"), str(folder / "taken.md"), str(former / "taken.md")}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere settings and data share a folder")

@@ -74,10 +74,9 @@ def serve(
         r2ag serve --store my-store --host 0.0.0.0 --allow-host r2ag.example.org --keys keys.txt
     """
     need("serve")
-    from r2ag.server.app import create_app
-    from r2ag.server.keys import load_keys
+    from r2ag.server.app import bind, check_exposure, create_app, names_of, run
+    from r2ag.server.guard import load_keys
     from r2ag.server.limits import Limits
-    from r2ag.server.run import bind, check_exposure, names_of, run
 
     models = Models(adapter, llm, retriever, threshold, engine, engine_url)
     known = load_keys(keys, os.environ)

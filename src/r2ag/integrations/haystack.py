@@ -19,7 +19,7 @@ from haystack import component, default_from_dict, default_to_dict
 from haystack.dataclasses import ChatMessage, StreamingChunk
 from haystack.utils import deserialize_callable, serialize_callable
 
-from r2ag.integrations.shared import Chat, asking, check_text_only, document_of, rerank, text_of
+from r2ag.integrations.shared import Chat, asking, check_text_only, document_of, rerank
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 from r2ag.types import Answer, Document
@@ -208,4 +208,4 @@ def _reply(answer: Answer) -> ChatMessage:
         "finish_reason": answer.finish_reason,
         "r2ag": answer_fields(answer),
     }
-    return ChatMessage.from_assistant(text_of(answer), meta=meta)
+    return ChatMessage.from_assistant(answer.reply, meta=meta)

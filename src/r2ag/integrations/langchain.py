@@ -189,7 +189,7 @@ def _with_relevance(original: LangChainDocument, scored: ScoredDocument) -> Lang
 
 
 def _result(answer: Answer) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=AIMessage(shared.text_of(answer), **_about(answer)))])
+    return ChatResult(generations=[ChatGeneration(message=AIMessage(answer.reply, **_about(answer)))])
 
 
 def _chunk(item: str | Answer) -> ChatGenerationChunk:

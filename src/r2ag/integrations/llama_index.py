@@ -223,7 +223,7 @@ def _with_relevance(node: BaseNode, scored: ScoredDocument) -> NodeWithScore:
 
 
 def _response(answer: Answer) -> ChatResponse:
-    message = ChatMessage(shared.text_of(answer), role=MessageRole.ASSISTANT)
+    message = ChatMessage(answer.reply, role=MessageRole.ASSISTANT)
     return ChatResponse(message=message, delta="", raw=answer_fields(answer))
 
 
@@ -257,4 +257,4 @@ def _query_response(answer: Answer, found: Sequence[NodeWithScore] | None) -> Re
         document = scored.document
         own = TextNode(text=document.text, metadata=shared.metadata_of(document))
         sources.append(_with_relevance(own if found is None else found[scored.rank - 1].node, scored))
-    return Response(shared.text_of(answer), source_nodes=sources, metadata=answer_fields(answer))
+    return Response(answer.reply, source_nodes=sources, metadata=answer_fields(answer))

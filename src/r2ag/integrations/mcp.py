@@ -17,7 +17,7 @@ from pydantic import Field
 from r2ag import __version__
 from r2ag.answering import streaming
 from r2ag.errors import InputError
-from r2ag.integrations.shared import Chat, asking, by_relevance, score, text_of
+from r2ag.integrations.shared import Chat, asking, by_relevance, score
 from r2ag.io.as_dict import answer_fields, document_fields
 from r2ag.pipeline import DEFAULT_K, DEFAULT_NEW_TOKENS, Pipeline
 
@@ -46,7 +46,7 @@ def new_server(pipeline: Pipeline) -> MCPServer:
         """Answers a question from the documents and cites, by rank, those that bear the answer out."""
         with _plain_errors():
             answer = await streaming.answer_async(asking(pipeline, Chat(question), None, k, DEFAULT_NEW_TOKENS))
-        return answer_fields(answer) | {"answer": text_of(answer)}
+        return answer_fields(answer) | {"answer": answer.reply}
 
     return server
 

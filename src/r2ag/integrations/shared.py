@@ -91,7 +91,7 @@ class Chat:
 def asking(
     pipeline: Pipeline, chat: Chat, documents: Sequence[Document] | None, k: int | None, max_new_tokens: int
 ) -> Ask:
-    """Returns a function that answers, and hands pieces of `text_of` to its argument; the options are Pipeline.ask's.
+    """Returns a function that answers, and hands pieces of its reply to its argument; the options are Pipeline.ask's.
 
     The function raises InputError if the question, the documents or k can't be used.
 
@@ -108,11 +108,6 @@ def asking(
         return answer
 
     return ask
-
-
-def text_of(answer: Answer) -> str:
-    """The answer's text, or the sentence that says that nothing was found."""
-    return NOTHING_FOUND if answer.abstained else answer.text
 
 
 def refuse_options(options: Iterable[str]) -> None:

@@ -18,22 +18,23 @@ from r2ag.engines.generation import Generation
 from r2ag.engines.writing import Sampling, Writing
 from r2ag.errors import EngineError
 from r2ag.method.embeddings import MixedEmbeddings
-from r2ag.method.prompting import Prompt, PromptTemplate, Turn, check_question
+from r2ag.method.prompting import Prompt, PromptTemplate, Turn
 from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
 from r2ag.retrieval import Found
 from r2ag.server.errors import ApiError, store_errors
 from r2ag.server.limits import Slots
-from r2ag.server.log import log_with_request
-from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
+from r2ag.server.monitoring import Metrics, log_with_request
 from r2ag.server.schemas.responses import AttentionResponse
 from r2ag.server.searching import Searching
-from r2ag.types import NOTHING_FOUND, Answer, Document, FinishReason
+from r2ag.types import NOTHING_FOUND, Answer, Document
 
 logger = logging.getLogger(__name__)
 _UNSEARCHED = "The documents could not be searched."
 _Searched = tuple[Found, float]
+_Prepared = tuple[Selection, tuple[Prompt, MixedEmbeddings] | None]
+"""What was retrieved, and the prompt with its embeddings; None if the LLM is not asked."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +58,6 @@ class AnswerRequest:
 
 
 @dataclass(frozen=True)
-class ServedAnswer:
-    """An answer as a client gets it; if it abstains, `text` says that nothing was found."""
-
-    answer: Answer
-    text: str
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        """Why it ended, in OpenAI's words."""
-        return self.answer.finish_reason
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What the LLM is to read: a prompt and its embeddings, or nothing if it is not asked."""
-
-    selection: Selection
-    template: PromptTemplate
-    reads: tuple[Prompt, MixedEmbeddings] | None = None
-
-
-@dataclass(frozen=True)
 class Answering:
     """Answers questions, several at once.
 
@@ -96,7 +75,7 @@ class Answering:
     metrics: Metrics
     log_text: bool
 
-    async def answer(self, asked: AnswerRequest, on_text: Callable[[str], None] = lambda piece: None) -> ServedAnswer:
+    async def answer(self, asked: AnswerRequest, on_text: Callable[[str], None] = lambda piece: None) -> Answer:
         """Answers a question. Cancelling stops the answer and frees its slot.
 
         Args:
@@ -110,7 +89,7 @@ class Answering:
         async with self.slots.one():
             return await self._answer(asked, on_text)
 
-    async def stream(self, asked: AnswerRequest) -> AsyncGenerator[str | ServedAnswer]:
+    async def stream(self, asked: AnswerRequest) -> AsyncGenerator[str | Answer]:
         """Yields text as it is written, then the answer; raises what `answer` raises. Closing cancels it."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         task = asyncio.create_task(self.answer(asked, pieces.put_nowait))
@@ -130,32 +109,32 @@ class Answering:
         if not self.pipeline.reader.engine.has_llm:
             sentence = "Where an answer looked can't be known here: vLLM, which writes the answers, does not expose it."
             raise ApiError(400, sentence)
-        check_question(asked.question)
-        self.pipeline.check_k(asked.k)
         async with self.slots.one():
             searched = await self._search(asked.question, asked)
             return await asyncio.wrap_future(self.thread.run(lambda: self._attend(asked, searched)))
 
-    async def _answer(self, asked: AnswerRequest, on_text: Callable[[str], None]) -> ServedAnswer:
+    async def _answer(self, asked: AnswerRequest, on_text: Callable[[str], None]) -> Answer:
         started = time.perf_counter()
-        check_question(asked.question)
-        self.pipeline.check_k(asked.k)
         question, spent = await self._stand_alone(asked)
         searched = await self._search(question, asked)
-        prepared = await asyncio.wrap_future(self.thread.run(lambda: self._prepare(question, asked, searched)))
-        if prepared.reads is None:
-            reading = None
+        preparing = self.thread.run(lambda: self._prepare(question, asked, searched))
+        selection, reads = await asyncio.wrap_future(preparing)
+        reading = None
+        if reads is None:
             on_text(NOTHING_FOUND)
         else:
-            prompt, mixed = prepared.reads
-            reading = Reading(await self._write(mixed, self._row(asked, prepared.template, started, on_text)), prompt)
-        answer = self.pipeline.finish(prepared.selection, reading)
+            prompt, mixed = reads
+            reading = Reading(await self._write(mixed, self._row(asked, started, on_text)), prompt)
+        answer = self.pipeline.finish(selection, reading)
         answer = replace(answer, usage={kind: count + spent[kind] for kind, count in answer.usage.items()})
-        return self._noted(ServedAnswer(answer, NOTHING_FOUND if reading is None else answer.text))
+        self._note(answer)
+        return answer
 
-    def _row(
-        self, asked: AnswerRequest, template: PromptTemplate, started: float, on_text: Callable[[str], None]
-    ) -> Writing:
+    def _template(self, asked: AnswerRequest) -> PromptTemplate:
+        reader = self.pipeline.reader
+        return plain_template(reader.adapter.config.plain_prompt) if asked.is_plain else reader.builder.template
+
+    def _row(self, asked: AnswerRequest, started: float, on_text: Callable[[str], None]) -> Writing:
         """An answer to be written, whose pieces are handed to `on_text` on this event loop."""
         loop = asyncio.get_running_loop()
         is_first = True
@@ -171,7 +150,7 @@ class Answering:
             loop.call_soon_threadsafe(hand_on, piece)
 
         engine = self.pipeline.reader.engine
-        stop = (*asked.sampling.stop, *([template.stop] if template.stop else []))
+        stop = (*asked.sampling.stop, *filter(None, [self._template(asked).stop]))
         return Writing(replace(asked.sampling, stop=stop), engine.tokenizer, engine.stop_tokens, post)
 
     async def _stand_alone(self, asked: AnswerRequest) -> tuple[str, Counter[str]]:
@@ -208,19 +187,17 @@ class Answering:
         reader = self.pipeline.reader
         retrieved = self._retrieved(question, asked, searched)
         selection = self.pipeline.assess(retrieved, abstain=asked.abstain, prune=asked.prune)
-        is_plain = asked.is_plain
-        template = plain_template(reader.adapter.config.plain_prompt) if is_plain else reader.builder.template
         if not selection.keep:
-            return _Prepared(selection, template)
+            return selection, None
         (prompt,), mixed = reader.mix(
             [retrieved.ranked],
-            None if is_plain else selection.assessment,
+            None if asked.is_plain else selection.assessment,
             asked.sampling.max_new_tokens,
             keep=[selection.keep],
-            template=template,
+            template=self._template(asked),
             history=[Turn("system", asked.system)] if asked.system else [],
         )
-        return _Prepared(selection, template, (prompt, mixed))
+        return selection, (prompt, mixed)
 
     def _retrieved(self, question: str, asked: AnswerRequest, searched: _Searched | None) -> Retrieved:
         if asked.documents is not None:
@@ -231,20 +208,18 @@ class Answering:
             return self.pipeline.describe(question, *searched)
 
     def _attend(self, asked: AnswerRequest, searched: _Searched | None) -> AttentionResponse:
-        prepared = self._prepare(asked.question, asked, searched)
-        if prepared.reads is None:
+        selection, reads = self._prepare(asked.question, asked, searched)
+        if reads is None:
             return AttentionResponse(ranks=[], anchors=[], documents=[])
-        attention = last_token_attention(self.pipeline.reader.model.llm, *prepared.reads)
-        ranks = [index + 1 for index in prepared.selection.keep]
+        attention = last_token_attention(self.pipeline.reader.model.llm, *reads)
+        ranks = [index + 1 for index in selection.keep]
         return AttentionResponse.model_validate({"ranks": ranks, **asdict(attention)})
 
-    def _noted(self, answered: ServedAnswer) -> ServedAnswer:
-        answer = answered.answer
+    def _note(self, answer: Answer) -> None:
         for kind, count in answer.usage.items():
             self.metrics.tokens.labels(kind.removesuffix("_tokens")).inc(count)
         self.metrics.answers.labels("abstained" if answer.abstained else "given").inc()
         timings = {name: round(ms, 1) for name, ms in answer.timings_ms.items()}
         log_with_request(**answer.usage, abstained=answer.abstained, timings_ms=timings)
         if self.log_text:
-            log_with_request(question=answer.question, answer=answered.text)
-        return answered
+            log_with_request(question=answer.question, answer=answer.reply)

@@ -68,7 +68,6 @@ class Library:
         except OSError as error:
             raise InputError(f"The folder {folder} for uploads can't be made ({error.strerror}).") from None
         self._is_own = isinstance(store, Store) and self._folder == _absolute(uploads_folder(store))
-        self._former = _absolute(former_uploads_folder(store))
         self._work = ThreadPoolExecutor(1, thread_name_prefix="indexing")
         self._uploads: dict[str, StoredDocument] = {}  # those that wait for indexing, are being indexed or have failed
         self._lock = Lock()  # a file in the folder and its entry in _uploads change together
@@ -146,11 +145,11 @@ class Library:
             yield snapshot
 
     def _agree(self) -> None:
-        self._move_former()
         try:
             if any(self._folder.iterdir()) or self._is_emptied():
                 index_files(self._store, [self._folder], self._encoder)
-                self._forget_moved()
+                if self._is_own:
+                    self._forget_moved()
         except Exception:
             logger.exception("Uploads could not be indexed.")
 
@@ -162,36 +161,14 @@ class Library:
         with self._store.snapshot() as snapshot:
             return any(source == self._source(Path(source).name) for source in snapshot.files())
 
-    def _move_former(self) -> None:
-        """Moves uploads here from where earlier versions kept them; one whose name is taken here stays there."""
-        is_default = self._folder == _absolute(uploads_folder(self._store))
-        if not is_default or self._former == self._folder or not self._former.is_dir():
-            return
-        said = {"fields": {"from": str(self._former), "to": str(self._folder)}}
-        try:
-            for file in self._former.iterdir():
-                if not (self._folder / file.name).exists():
-                    with whole_file(self._folder / file.name) as new:
-                        shutil.move(file, new)
-            if any(self._former.iterdir()):
-                logger.warning("Some uploads were not moved, since others have their names; move them.", extra=said)
-            else:
-                self._former.rmdir()
-                logger.info("Uploads were moved.", extra=said)
-        except OSError as error:
-            said["fields"]["reason"] = str(error)
-            logger.error("Uploads could not be moved; move them, or name their folder with --uploads.", extra=said)
-
     def _forget_moved(self) -> None:
-        """Removes uploads under their former paths, after they or the store were moved or restored."""
+        """Removes uploads under their former paths, after the store was moved or restored."""
         with self._store.snapshot() as snapshot:
             known = snapshot.files()
         moved = []
-        for source, file in known.items():
-            path = Path(source)
+        for path, file in ((Path(source), file) for source, file in known.items()):
             here = known.get(self._source(path.name), file)
-            is_former = path.parent == self._former or (self._is_own and path.parent.name == UPLOADS)
-            if is_former and here.source != source and here.digest == file.digest:
+            if path.parent.name == UPLOADS and here.source != file.source and here.digest == file.digest:
                 moved.append(path)
         if moved:
             remove_files(self._store, moved)
@@ -246,12 +223,9 @@ def _absolute(folder: Path) -> Path:
 
 def uploads_folder(store: AnyStore) -> Path:
     """Inside an embedded store; for another store, a folder of its own in the user's data folder."""
-    return store.folder / UPLOADS if isinstance(store, Store) else _data_folder() / UPLOADS / _digest_of_name(store)
-
-
-def former_uploads_folder(store: AnyStore) -> Path:
-    """Where earlier versions kept the uploads of a store that is not in a folder: beside the user's settings."""
-    return Path(typer.get_app_dir("r2ag")) / UPLOADS / _digest_of_name(store)
+    if isinstance(store, Store):
+        return store.folder / UPLOADS
+    return _data_folder() / UPLOADS / hashlib.sha256(os.fsencode(store.name)).hexdigest()[:24]
 
 
 def _data_folder() -> Path:
@@ -259,10 +233,6 @@ def _data_folder() -> Path:
     if sys.platform in ("darwin", "win32"):
         return Path(typer.get_app_dir("r2ag"))
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "r2ag"
-
-
-def _digest_of_name(store: AnyStore) -> str:
-    return hashlib.sha256(os.fsencode(store.name)).hexdigest()[:24]
 
 
 def document_id(source: str) -> str:

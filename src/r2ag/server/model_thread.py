@@ -29,14 +29,6 @@ class _Wanted:
     future: Future[Generation]
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """Something else to do with the models."""
-
-    work: Callable[[], Any]
-    future: Future[Any]
-
-
 class ModelThread:
     """A queue in front of the models.
 
@@ -51,7 +43,7 @@ class ModelThread:
     def __init__(self, batch: Batch | None, size: int) -> None:
         self._batch = batch
         self._size = size
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()  # what else to do with the models
         self._waiting: deque[_Wanted] = deque()
         self._writing: list[_Wanted] = []
         self._changed = Condition()
@@ -81,11 +73,11 @@ class ModelThread:
 
     def run(self, work: Callable[[], Result]) -> Future[Result]:
         """Has the thread do something, in turn; what it raises is raised by the future."""
-        job = _Job(work, Future())
+        future: Future[Result] = Future()
         with self._changed:
-            self._jobs.append(job)
+            self._jobs.append((work, future))
             self._changed.notify()
-        return job.future
+        return future
 
     def write(self, mixed: MixedEmbeddings, row: Writing) -> Future[Generation]:
         """See r2ag.engines.base.AnswerWriter."""
@@ -110,14 +102,19 @@ class ModelThread:
                 job = self._jobs.popleft() if self._jobs else None
                 joining = self._waiting.popleft() if self._waiting and len(self._writing) < self._size else None
             if job is not None:
-                _do(job)
+                _do(*job)
             if joining is not None and not joining.future.cancelled():
                 self._join(joining)
+            if not self._writing:
+                continue
             try:
                 self._step()
             except BaseException as error:
                 logger.exception("The answers that were being written are lost.")
-                self._lose_all(error)
+                self._own_batch.clear()  # it may be broken
+                lost, self._writing = self._writing, []
+                for wanted in lost:
+                    _settle(wanted.future, error)
 
     def _join(self, joining: _Wanted) -> None:
         self._writing.append(joining)  # before its first piece is handed on: who has one is counted
@@ -129,8 +126,6 @@ class ModelThread:
             _settle(joining.future, error)
 
     def _step(self) -> None:
-        if not self._writing:
-            return
         cancelled = [wanted for wanted in self._writing if wanted.future.cancelled()]
         self._own_batch.drop([wanted.row for wanted in cancelled])
         self._writing = [wanted for wanted in self._writing if wanted not in cancelled]
@@ -140,20 +135,13 @@ class ModelThread:
             self._writing.remove(wanted)
             _settle(wanted.future, generation)
 
-    def _lose_all(self, error: BaseException) -> None:
-        """Empties the batch, which may be broken, and fails all answers that were being written."""
-        self._own_batch.clear()
-        lost, self._writing = self._writing, []
-        for wanted in lost:
-            _settle(wanted.future, error)
 
-
-def _do(job: _Job) -> None:
-    if job.future.set_running_or_notify_cancel():
+def _do(work: Callable[[], Any], future: Future[Any]) -> None:
+    if future.set_running_or_notify_cancel():
         try:
-            job.future.set_result(job.work())
+            future.set_result(work())
         except BaseException as error:
-            job.future.set_exception(error)
+            future.set_exception(error)
 
 
 def _settle(future: Future[Generation], result: Generation | BaseException) -> None:

@@ -12,13 +12,14 @@ from r2ag.engines.batch import Batch
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
 from r2ag.io.as_dict import answer_fields
+from r2ag.method.prompting import check_question
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, AnswerRequest
 from r2ag.server.errors import ApiError
 from r2ag.server.library import Library, document_id, uploads_folder
 from r2ag.server.limits import Limits, Slots
-from r2ag.server.metrics import Metrics
 from r2ag.server.model_thread import ModelThread
+from r2ag.server.monitoring import Metrics
 from r2ag.server.schemas.requests import GivenDocument, R2AGOptions
 from r2ag.server.schemas.responses import AnswerFacts
 from r2ag.server.searching import Searching, queued
@@ -108,8 +109,10 @@ class Service:
 
         Raises:
             ApiError: it goes beyond the limits.
-            InputError: its condition can't be read.
+            InputError: the question or k can't be used, or the condition can't be read.
         """
+        check_question(question)
+        self.pipeline.check_k(request.k)
         most = self.limits.document_characters
         if len(system) > most:
             sentence = f"The system messages have {len(system):,} characters; shorten them to {most:,}."

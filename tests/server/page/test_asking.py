@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from r2ag.server.keys import load_keys
+from r2ag.server.guard import load_keys
 from tests.server.conftest import QUESTION, Running, new_store_service, running
 
 pytestmark = pytest.mark.browser

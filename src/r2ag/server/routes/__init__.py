@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
 from r2ag.server.errors import ApiError, ErrorBody
 from r2ag.server.service import Service
 
+Result = TypeVar("Result")
 MODEL, PLAIN_MODEL, ENCODER_MODEL = "r2ag", "rag", "r2ag-encoder"
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -49,3 +52,25 @@ def check_model(given: str, *known: str) -> None:
         raise ApiError(
             404, f"There is no model {given[:80]!r} here; this address has {names}.", "model", "model_not_found"
         )
+
+
+async def unless_client_leaves(request: Request, work: Awaitable[Result]) -> Result:
+    """Awaits the work, and cancels it when the client hangs up. The request's body must have been read.
+
+    Raises:
+        ApiError: the client is gone; nobody will see it.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ApiError(499, "The client left.")
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from r2ag.engines.writing import Sampling
 from r2ag.pipeline import DEFAULT_NEW_TOKENS
-from r2ag.server.answering import AnswerRequest, ServedAnswer
-from r2ag.server.routes import MODEL, PLAIN_MODEL, CurrentService, check_model
+from r2ag.server.answering import AnswerRequest
+from r2ag.server.errors import as_api_error, error_body
+from r2ag.server.routes import MODEL, PLAIN_MODEL, CurrentService, check_model, unless_client_leaves
 from r2ag.server.schemas.requests import AttentionRequest, ChatRequest, CompletionRequest, OpenAIRequest
 from r2ag.server.schemas.responses import AnswerFacts, AttentionResponse, ChatCompletion, Completion, Usage
 from r2ag.server.service import Service
-from r2ag.server.sse import EventStream, unless_client_leaves
+from r2ag.types import Answer
 
 router = APIRouter(tags=["answers"])
 _Fields = dict[str, Any]
@@ -107,18 +111,16 @@ async def _respond(
     if body.stream:
         items = service.answering.stream(asked)
         first = await unless_client_leaves(request, anext(items))  # an error before it still gets its own status
-        return EventStream(_events(first, items, service, body, {**head, "object": form.chunk_object}, form))
-    answered = await unless_client_leaves(request, service.answering.answer(asked))
-    facts = service.facts(answered.answer, body.documents is not None)
-    choice = {**form.whole(answered.text, facts), "finish_reason": answered.finish_reason}
-    return form.response.model_validate(
-        {**head, "choices": [choice], "usage": Usage.of(answered.answer), "r2ag": facts}
-    )
+        return _EventStream(_events(first, items, service, body, {**head, "object": form.chunk_object}, form))
+    answer = await unless_client_leaves(request, service.answering.answer(asked))
+    facts = service.facts(answer, body.documents is not None)
+    choice = {**form.whole(answer.reply, facts), "finish_reason": answer.finish_reason}
+    return form.response.model_validate({**head, "choices": [choice], "usage": Usage.of(answer), "r2ag": facts})
 
 
 async def _events(
-    first: str | ServedAnswer,
-    items: AsyncGenerator[str | ServedAnswer],
+    first: str | Answer,
+    items: AsyncGenerator[str | Answer],
     service: Service,
     body: OpenAIRequest,
     head: _Fields,
@@ -137,7 +139,31 @@ async def _events(
         while isinstance(item, str):
             yield event(form.piece(item))
             item = await anext(items)
-        facts = service.facts(item.answer, body.documents is not None)
-        yield event(form.end(item.text, facts), item.finish_reason, r2ag=facts.model_dump())
+        facts = service.facts(item, body.documents is not None)
+        yield event(form.end(item.reply, facts), item.finish_reason, r2ag=facts.model_dump())
         if body.has_usage_at_end:
-            yield {**head, "choices": [], "usage": Usage.of(item.answer).model_dump()}
+            yield {**head, "choices": [], "usage": Usage.of(item).model_dump()}
+
+
+class _EventStream(StreamingResponse):
+    """Sends events as they come, then [DONE]. An error becomes the last event. `events` is closed in any case."""
+
+    def __init__(self, events: AsyncGenerator[dict[str, Any]]) -> None:
+        super().__init__(_lines(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+
+
+async def _lines(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+    try:
+        async for event in events:
+            yield f"data: {json.dumps(event)}\n\n"
+    except Exception as error:
+        yield f"data: {json.dumps(error_body(as_api_error(error)))}\n\n"
+    yield "data: [DONE]\n\n"

@@ -15,11 +15,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from r2ag.method.prompting import check_question
 from r2ag.server.errors import ApiError
-from r2ag.server.routes import ENCODER_MODEL, MODEL, CurrentService, check_model
+from r2ag.server.routes import ENCODER_MODEL, MODEL, CurrentService, check_model, unless_client_leaves
 from r2ag.server.schemas.requests import AnyDocument, Strict
 from r2ag.server.searching import slices
 from r2ag.server.service import Service
-from r2ag.server.sse import unless_client_leaves
 from r2ag.types import Document
 
 router = APIRouter(tags=["retrieval"])

@@ -1,4 +1,4 @@
-"""/health, /ready and /metrics."""
+"""/v1/models, /health, /ready and /metrics."""
 
 from __future__ import annotations
 
@@ -11,9 +11,41 @@ from pydantic import BaseModel
 from r2ag import __version__
 from r2ag.errors import EngineError
 from r2ag.server.errors import ApiError
-from r2ag.server.routes import CurrentService
+from r2ag.server.routes import ENCODER_MODEL, MODEL, PLAIN_MODEL, CurrentService
 
-router = APIRouter(tags=["operation"])
+router = APIRouter()
+_SINCE = 1_735_689_600  # OpenAI's clients want a time; ours says nothing
+_MODELS = (MODEL, PLAIN_MODEL, ENCODER_MODEL)
+
+
+class ModelCard(BaseModel):
+    """A model as OpenAI lists it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = _SINCE
+    owned_by: str = "r2ag"
+
+
+class ModelList(BaseModel):
+    """The models there are."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+@router.get("/v1/models", tags=["models"])
+async def list_models() -> ModelList:
+    """`r2ag` answers and reranks; `rag` is plain RAG with the same LLM; `r2ag-encoder` embeds."""
+    return ModelList(data=[ModelCard(id=model) for model in _MODELS])
+
+
+@router.get("/v1/models/{model}", tags=["models"])
+async def retrieve_model(model: str) -> ModelCard:
+    """One of them."""
+    if model not in _MODELS:
+        raise ApiError(404, "There is no such model; GET /v1/models lists those there are.", "model", "model_not_found")
+    return ModelCard(id=model)
 
 
 class Health(BaseModel):
@@ -23,13 +55,13 @@ class Health(BaseModel):
     version: str = __version__
 
 
-@router.get("/health")
+@router.get("/health", tags=["operation"])
 async def health() -> Health:
     """Whether the process lives."""
     return Health()
 
 
-@router.get("/ready")
+@router.get("/ready", tags=["operation"])
 async def ready(service: CurrentService) -> Health:
     """Whether questions are answered: the models and the engine work, and there is a place in the queue."""
     if not service.thread.is_alive:
@@ -46,6 +78,7 @@ async def ready(service: CurrentService) -> Health:
 
 @router.get(
     "/metrics",
+    tags=["operation"],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     response_class=Response,
 )

@@ -1,4 +1,4 @@
-"""Logs requests and errors as JSON lines on stderr, without the text of questions or documents."""
+"""Logs of requests and errors, as JSON lines on stderr without the text of questions or documents; and metrics."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from r2ag.server.metrics import Metrics
-
 logger = logging.getLogger(__name__)
-
-
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _fields: ContextVar[dict[str, Any]] = ContextVar("fields")
 
 
@@ -52,6 +51,39 @@ def log_as_json() -> None:
         log = logging.getLogger(name)
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
+
+
+class Metrics:
+    """One server's metrics for Prometheus, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "r2ag_requests", "Requests by address and status.", ["path", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "r2ag_request_seconds",
+            "From a request's arrival to the end of its response.",
+            ["path"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.first_token_seconds = Histogram(
+            "r2ag_first_token_seconds",
+            "From a request's arrival to the first piece of its answer.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.tokens = Counter("r2ag_tokens", "Tokens read and written.", ["kind"], registry=self._registry)
+        self.answers = Counter("r2ag_answers", "Answers by outcome.", ["outcome"], registry=self._registry)
+
+    def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Adds a gauge whose value is computed when it is read."""
+        Gauge(name, description, registry=self._registry).set_function(value)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
 
 
 @dataclass(frozen=True)
