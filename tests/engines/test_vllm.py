@@ -23,7 +23,7 @@ from r2ag.corpus import read_documents
 from r2ag.models import DEFAULT_LLM, resolve_llm
 from r2ag.pipeline import Pipeline
 from r2ag.samples import documents_folder, questions
-from r2ag.server.limits import Limits
+from r2ag.server.guard import Limits
 from r2ag.server.service import Service
 from r2ag.types import Document
 from tests.cli.conftest import Command, r2ag

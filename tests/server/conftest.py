@@ -15,8 +15,7 @@ from openai import OpenAI
 
 from r2ag.pipeline import Pipeline
 from r2ag.server.app import bind, create_app, new_server
-from r2ag.server.guard import Keys
-from r2ag.server.limits import Limits
+from r2ag.server.guard import Keys, Limits
 from r2ag.server.service import Service
 from r2ag.store import Store
 from tests.test_pipeline import QUESTION, new_pipeline

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from r2ag.answering.attention import last_token_attention
-from r2ag.server.schemas.requests import GivenDocument
+from r2ag.server.requests import GivenDocument
 from tests.server.conftest import QUESTION, Running
 
 USER: list[Any] = [{"role": "user", "content": QUESTION}]

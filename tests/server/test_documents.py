@@ -18,8 +18,8 @@ import pytest
 
 import r2ag.server.library
 from r2ag.server.errors import ApiError
+from r2ag.server.guard import Limits
 from r2ag.server.library import StoredDocument, uploads_folder
-from r2ag.server.limits import Limits
 from r2ag.server.service import Service
 from r2ag.store import Store, index_files
 from tests.server.conftest import QUESTION, Running, eventually, new_store_service, running

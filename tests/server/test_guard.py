@@ -11,8 +11,7 @@ import httpx
 import openai
 import pytest
 
-from r2ag.server.guard import load_keys
-from r2ag.server.limits import Limits
+from r2ag.server.guard import Limits, load_keys
 from r2ag.server.service import Service
 from tests.server.conftest import QUESTION, Running, new_store_service, running
 from tests.test_pipeline import new_pipeline

@@ -14,7 +14,7 @@ import httpx
 import openai
 import pytest
 
-from r2ag.server.limits import Limits
+from r2ag.server.guard import Limits
 from r2ag.server.service import Service
 from tests.server.conftest import Running, eventually, new_store_service, running
 from tests.test_pipeline import QUESTION, new_pipeline

@@ -16,7 +16,7 @@ from r2ag.pipeline import Pipeline
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, Found, HybridFinder
 from r2ag.retrieval.api import EmbeddingsAPI
 from r2ag.retrieval.rerank import RerankedFinder, load_cross_encoder
-from r2ag.server.limits import Limits
+from r2ag.server.guard import Limits
 from r2ag.server.service import Service
 from r2ag.store import Store, StoredFile
 from tests.api_server import Server, api_server, vectors_of

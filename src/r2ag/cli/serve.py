@@ -17,7 +17,7 @@ from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.pipeline import Pipeline
-    from r2ag.server.limits import Limits
+    from r2ag.server.guard import Limits
     from r2ag.server.service import Service
 
 
@@ -75,8 +75,7 @@ def serve(
     """
     need("serve")
     from r2ag.server.app import bind, check_exposure, create_app, names_of, run
-    from r2ag.server.guard import load_keys
-    from r2ag.server.limits import Limits
+    from r2ag.server.guard import Limits, load_keys
 
     models = Models(adapter, llm, retriever, threshold, engine, engine_url)
     known = load_keys(keys, os.environ)

@@ -23,10 +23,10 @@ from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
 from r2ag.retrieval import Found
 from r2ag.server.errors import ApiError, store_errors
-from r2ag.server.limits import Slots
+from r2ag.server.guard import Slots
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.monitoring import Metrics, log_with_request
-from r2ag.server.schemas.responses import AttentionResponse
+from r2ag.server.responses import AttentionResponse
 from r2ag.server.searching import Searching
 from r2ag.types import NOTHING_FOUND, Answer, Document
 

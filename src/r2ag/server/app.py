@@ -19,8 +19,7 @@ from fastapi_offline import FastAPIOffline
 from r2ag import __version__
 from r2ag.errors import InputError
 from r2ag.server.errors import handle_errors
-from r2ag.server.guard import LOOPBACK, Guard, Keys
-from r2ag.server.limits import Limits
+from r2ag.server.guard import LOOPBACK, Guard, Keys, Limits
 from r2ag.server.monitoring import RequestLog, log_as_json
 from r2ag.server.routes import ERRORS, answers, documents, operation, page, retrieval
 from r2ag.server.service import Service

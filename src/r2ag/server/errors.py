@@ -50,7 +50,6 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
         self.param = param
         self.code = code
         self.headers = dict(headers or {})
@@ -61,9 +60,7 @@ def error_body(error: ApiError) -> dict[str, Any]:
     kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
         error.status, "invalid_request_error" if error.status < 500 else "server_error"
     )
-    return ErrorBody(
-        error=ErrorDetail(message=error.message, type=kind, param=error.param, code=error.code)
-    ).model_dump()
+    return {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}
 
 
 def error_response(error: ApiError) -> JSONResponse:

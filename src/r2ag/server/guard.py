@@ -1,4 +1,4 @@
-"""Checks that a request must pass before it is read: its Host, Origin, key and size.
+"""Limits of requests, and what each must pass before it is read: checks of its Host, Origin, key and size.
 
 A key allows to read (ask, rerank, embed, list), or also to write (add and delete documents).
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -19,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from r2ag.errors import InputError
 from r2ag.server.errors import ApiError, error_response
-from r2ag.server.limits import Limits
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = ("/page", "/health", "/ready", "/docs", "/openapi.json", "/static-offline-docs")
@@ -30,6 +30,57 @@ _CLOSE = {"Connection": "close"}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LEAST_CHARACTERS = 16
 _FORM = "each line is `read KEY` or `write KEY`"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of the server; sizes in bytes, times in seconds."""
+
+    batch: int = 8  # answers that are written side by side
+    queue: int = 32  # requests that may wait besides; the next one gets 429
+    deadline_s: float = 120.0  # from a request's arrival to the end of its answer
+    retry_after_s: int = 2
+    body_bytes: int = 4_000_000
+    body_s: float = 30.0  # for a client to send its body
+    upload_bytes: int = 20_000_000
+    document_characters: int = 50_000  # of each document or text in a request
+    texts: int = 256  # in a request for embeddings
+    new_tokens: int = 1024
+
+
+class Slots:
+    """Counts requests that are at work or wait, up to the limit; for one event loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.taken = 0
+        self._limits = limits
+
+    @property
+    def are_free(self) -> bool:
+        """Whether one more request is accepted."""
+        return self.taken < self._limits.batch + self._limits.queue
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Holds a slot while the block runs.
+
+        Raises:
+            ApiError: all are taken (429, with Retry-After).
+            TimeoutError: the block takes longer than the deadline.
+        """
+        if not self.are_free:
+            raise ApiError(
+                429,
+                f"The server is busy: {self.taken} requests are at work or waiting. Try again in a moment.",
+                code="queue_full",
+                headers={"Retry-After": str(self._limits.retry_after_s)},
+            )
+        self.taken += 1
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                yield
+        finally:
+            self.taken -= 1
 
 
 @dataclass(frozen=True)
@@ -169,7 +220,9 @@ def load_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
     if file is not None:
         keys += _of_file(file)
     for _, key, where in keys:
-        _check(key, where)
+        if len(key) < LEAST_CHARACTERS or not (key.isascii() and key.isprintable()):
+            sentence = f"The key {where} is too easily guessed; use at least {LEAST_CHARACTERS} ASCII characters."
+            raise InputError(sentence)
     return Keys(*(frozenset(_digest(key) for own, key, _ in keys if own == right) for right in ("read", "write")))
 
 
@@ -190,11 +243,6 @@ def _of_file(file: Path) -> list[tuple[str, str, str]]:
     if not keys:
         raise InputError(f"{file} holds no key; {_FORM}.")
     return keys
-
-
-def _check(key: str, where: str) -> None:
-    if len(key) < LEAST_CHARACTERS or not (key.isascii() and key.isprintable()):
-        raise InputError(f"The key {where} is too easily guessed; use at least {LEAST_CHARACTERS} ASCII characters.")
 
 
 def _digest(key: str) -> bytes:

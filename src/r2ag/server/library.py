@@ -145,19 +145,17 @@ class Library:
             yield snapshot
 
     def _agree(self) -> None:
+        """Indexes the folder. An empty one elsewhere proves nothing: it may belong to another server than the one that
+        took the uploads."""
         try:
-            if any(self._folder.iterdir()) or self._is_emptied():
+            if any(self._folder.iterdir()) or (self._is_own and self._knows_uploads()):
                 index_files(self._store, [self._folder], self._encoder)
                 if self._is_own:
                     self._forget_moved()
         except Exception:
             logger.exception("Uploads could not be indexed.")
 
-    def _is_emptied(self) -> bool:
-        """Whether the store knows uploads and its own folder has none. An empty folder elsewhere may belong to another
-        server than the one that took the uploads, so it proves nothing."""
-        if not self._is_own:
-            return False
+    def _knows_uploads(self) -> bool:
         with self._store.snapshot() as snapshot:
             return any(source == self._source(Path(source).name) for source in snapshot.files())
 

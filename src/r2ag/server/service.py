@@ -16,12 +16,12 @@ from r2ag.method.prompting import check_question
 from r2ag.pipeline import Pipeline
 from r2ag.server.answering import Answering, AnswerRequest
 from r2ag.server.errors import ApiError
+from r2ag.server.guard import Limits, Slots
 from r2ag.server.library import Library, document_id, uploads_folder
-from r2ag.server.limits import Limits, Slots
 from r2ag.server.model_thread import ModelThread
 from r2ag.server.monitoring import Metrics
-from r2ag.server.schemas.requests import GivenDocument, R2AGOptions
-from r2ag.server.schemas.responses import AnswerFacts
+from r2ag.server.requests import GivenDocument, R2AGOptions
+from r2ag.server.responses import AnswerFacts
 from r2ag.server.searching import Searching, queued
 from r2ag.store import AnyStore, read_where
 from r2ag.types import Answer, Document

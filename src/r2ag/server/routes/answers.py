@@ -19,9 +19,9 @@ from r2ag.engines.writing import Sampling
 from r2ag.pipeline import DEFAULT_NEW_TOKENS
 from r2ag.server.answering import AnswerRequest
 from r2ag.server.errors import as_api_error, error_body
+from r2ag.server.requests import AttentionRequest, ChatRequest, CompletionRequest, OpenAIRequest
+from r2ag.server.responses import AnswerFacts, AttentionResponse, ChatCompletion, Completion, Usage
 from r2ag.server.routes import MODEL, PLAIN_MODEL, CurrentService, check_model, unless_client_leaves
-from r2ag.server.schemas.requests import AttentionRequest, ChatRequest, CompletionRequest, OpenAIRequest
-from r2ag.server.schemas.responses import AnswerFacts, AttentionResponse, ChatCompletion, Completion, Usage
 from r2ag.server.service import Service
 from r2ag.types import Answer
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from r2ag.method.prompting import check_question
 from r2ag.server.errors import ApiError
+from r2ag.server.requests import AnyDocument, Strict
 from r2ag.server.routes import ENCODER_MODEL, MODEL, CurrentService, check_model, unless_client_leaves
-from r2ag.server.schemas.requests import AnyDocument, Strict
 from r2ag.server.searching import slices
 from r2ag.server.service import Service
 from r2ag.types import Document
@@ -120,8 +120,16 @@ async def rerank(body: RerankRequest, request: Request, service: CurrentService)
     check_model(body.model, MODEL)
     check_question(body.query)
     documents = service.documents(body.documents)
+    pipeline = service.pipeline
+
+    def assess() -> tuple[tuple[float, ...], int]:
+        found = pipeline.find(body.query, documents)
+        texts = [body.query, *(document.passage for document in documents)]
+        return pipeline.reader.assess([found.ranked]).probabilities[0], sum(map(pipeline.encoder.count_tokens, texts))
+
     async with service.slots.one():
-        probabilities, tokens = await unless_client_leaves(request, _assess(service, body.query, documents))
+        work = asyncio.wrap_future(service.thread.run(assess))
+        probabilities, tokens = await unless_client_leaves(request, work)
     results = [
         RerankResult(
             index=index,
@@ -141,23 +149,14 @@ async def create_embeddings(body: EmbeddingsRequest, request: Request, service: 
     _check_sizes(service, body)
     async with service.slots.one():
         vectors, tokens = await unless_client_leaves(request, _encode(service, body))
-    shown = [_as_base64(vector) if body.encoding_format == "base64" else vector.tolist() for vector in vectors]
-    data = [Embedding(index=index, embedding=vector) for index, vector in enumerate(shown)]
+
+    def shown(vector: np.ndarray) -> list[float] | str:
+        is_base64 = body.encoding_format == "base64"
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode() if is_base64 else vector.tolist()
+
+    data = [Embedding(index=index, embedding=shown(vector)) for index, vector in enumerate(vectors)]
     usage = EmbeddingsUsage(prompt_tokens=tokens, total_tokens=tokens)
     return EmbeddingsResponse(data=data, model=ENCODER_MODEL, usage=usage)
-
-
-async def _assess(service: Service, query: str, documents: tuple[Document, ...]) -> tuple[tuple[float, ...], int]:
-    """Probabilities of the documents, and how many tokens they and the query have."""
-    pipeline = service.pipeline
-
-    def work() -> tuple[tuple[float, ...], int]:
-        found = pipeline.find(query, documents)
-        texts = [query, *(document.passage for document in documents)]
-        tokens = sum(map(pipeline.encoder.count_tokens, texts))
-        return pipeline.reader.assess([found.ranked]).probabilities[0], tokens
-
-    return await asyncio.wrap_future(service.thread.run(work))
 
 
 def _check_sizes(service: Service, body: EmbeddingsRequest) -> None:
@@ -176,14 +175,8 @@ async def _encode(service: Service, body: EmbeddingsRequest) -> tuple[np.ndarray
 
     def work(texts: Sequence[str]) -> tuple[np.ndarray, int]:
         is_query = body.input_type == "query"
-        vectors = (
-            encoder.encode_queries(texts) if is_query else encoder.encode_documents([Document(text) for text in texts])
-        )
+        vectors = encoder.encode_queries(texts) if is_query else encoder.encode_documents([*map(Document, texts)])
         return vectors, sum(map(encoder.count_tokens, texts))
 
     parts = [await asyncio.wrap_future(service.thread.run(partial(work, part))) for part in slices(body.input)]
     return np.concatenate([vectors for vectors, _ in parts]), sum(tokens for _, tokens in parts)
-
-
-def _as_base64(vector: np.ndarray) -> str:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode()

@@ -1,1 +1,0 @@
-"""Requests for answers and their responses; other addresses have theirs beside their routes."""
