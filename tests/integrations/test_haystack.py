@@ -114,7 +114,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(models: R2AGModels):
         R2AGRanker(models, threshold=2)
     with pytest.raises(ValueError, match="top_k is 0"):
         R2AGRanker(models).run(QUESTION, given(1), top_k=0)
-    with pytest.raises(InputError, match="33 documents and this adapter takes 32"):
+    with pytest.raises(InputError, match="33 documents and this adapter takes 1 to 32"):
         R2AGRanker(models).run(QUESTION, given(33))
     with pytest.raises(InputError, match="The question is empty"):
         R2AGGenerator(models).run(" ", given(1))

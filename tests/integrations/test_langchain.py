@@ -64,7 +64,7 @@ def test_contextual_compression(pipeline: Pipeline):
 
 
 def test_the_compressor_refuses_what_it_cannot_use(pipeline: Pipeline):
-    with pytest.raises(InputError, match="9 documents and this adapter takes 8"):
+    with pytest.raises(InputError, match="9 documents and this adapter takes 1 to 8"):
         R2AGCompressor(pipeline=pipeline).compress_documents(given(9), QUESTION)
     with pytest.raises(ValueError, match="less than or equal to 1"):
         R2AGCompressor(pipeline=pipeline, threshold=2)

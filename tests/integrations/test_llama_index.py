@@ -71,7 +71,7 @@ def test_an_index_keeps_its_nodes_and_prompts_show_no_figures(pipeline: Pipeline
 def test_the_postprocessor_refuses_what_it_cannot_use(pipeline: Pipeline):
     with pytest.raises(InputError, match="pass one as query_str"):
         R2AGPostprocessor(pipeline=pipeline).postprocess_nodes(given(1))
-    with pytest.raises(InputError, match="9 documents and this adapter takes 8"):
+    with pytest.raises(InputError, match="9 documents and this adapter takes 1 to 8"):
         R2AGPostprocessor(pipeline=pipeline).postprocess_nodes(given(9), query_str=QUESTION)
     with pytest.raises(ValueError, match="less than or equal to 1"):
         R2AGPostprocessor(pipeline=pipeline, cutoff=2)

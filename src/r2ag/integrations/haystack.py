@@ -22,7 +22,7 @@ from haystack.utils import deserialize_callable, serialize_callable
 from r2ag.integrations.shared import Chat, asking, check_text_only, document_of, rerank
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
-from r2ag.types import Answer, Document
+from r2ag.types import Document
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,9 @@ class R2AGGenerator(_WithModels):
             if callback is not None:
                 callback(StreamingChunk(piece))
 
-        return {"replies": [_reply(ask(on_text))]}
+        answer = ask(on_text)
+        about = {"model": answer.models["llm"], "usage": dict(answer.usage), "finish_reason": answer.finish_reason}
+        return {"replies": [ChatMessage.from_assistant(answer.reply, meta={**about, "r2ag": answer_fields(answer)})]}
 
 
 def _check_positive(name: str, value: int | None) -> None:
@@ -199,13 +201,3 @@ def _documents(documents: Sequence[HaystackDocument]) -> tuple[Document, ...]:
 def _text(message: ChatMessage) -> str:
     check_text_only(not (message.images or message.files))
     return "\n".join(message.texts)
-
-
-def _reply(answer: Answer) -> ChatMessage:
-    meta = {
-        "model": answer.models["llm"],
-        "usage": dict(answer.usage),
-        "finish_reason": answer.finish_reason,
-        "r2ag": answer_fields(answer),
-    }
-    return ChatMessage.from_assistant(answer.reply, meta=meta)

@@ -6,8 +6,8 @@ R2AGChatModel(pipeline=pipeline).invoke("Who built the first bridge?")
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -29,7 +29,7 @@ from r2ag.answering import streaming
 from r2ag.integrations import shared
 from r2ag.io.as_dict import answer_fields, relevance_fields
 from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
-from r2ag.types import Answer, Document, ScoredDocument
+from r2ag.types import Answer, Document
 
 _ROLES = {"human": "user", "ai": "assistant"}
 
@@ -86,7 +86,8 @@ class R2AGCompressor(BaseDocumentCompressor):
     ) -> list[LangChainDocument]:
         """The documents that are kept, the most relevant first; copies, with more metadata."""
         kept = shared.rerank(self.pipeline, query, _documents(documents), self.threshold, self.top_n)
-        return [_with_relevance(documents[scored.rank - 1], scored) for scored in kept]
+        found = [(documents[scored.rank - 1], relevance_fields(scored)) for scored in kept]
+        return [one.model_copy(update={"metadata": one.metadata | fields}) for one, fields in found]
 
 
 class R2AGChatModel(BaseChatModel):
@@ -146,20 +147,6 @@ class R2AGChatModel(BaseChatModel):
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
 
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        async with aclosing(streaming.stream_async(self._ask(messages, stop, **kwargs))) as items:
-            async for item in items:
-                chunk = _chunk(item)
-                if run_manager is not None:
-                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
-
     def _ask(
         self,
         messages: Sequence[BaseMessage],
@@ -182,10 +169,6 @@ def _text(message: BaseMessage) -> str:
 
 def _documents(documents: Sequence[LangChainDocument]) -> tuple[Document, ...]:
     return tuple(shared.document_of(document.page_content, document.metadata) for document in documents)
-
-
-def _with_relevance(original: LangChainDocument, scored: ScoredDocument) -> LangChainDocument:
-    return original.model_copy(update={"metadata": original.metadata | relevance_fields(scored)})
 
 
 def _result(answer: Answer) -> ChatResult:

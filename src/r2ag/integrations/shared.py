@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from r2ag.answering.answers import Retrieved
 from r2ag.answering.follow_ups import Exchange, exchanges_of
 from r2ag.answering.streaming import Ask
 from r2ag.errors import InputError
 from r2ag.method.prompting import check_question
 from r2ag.pipeline import Pipeline
 from r2ag.retrieval import Found
-from r2ag.types import NOTHING_FOUND, Answer, Document, ScoredDocument
+from r2ag.types import Answer, Document, ScoredDocument
 
 # Names that the frameworks' readers of files and pages use.
 _SOURCES = ("source", "file_path", "url")
@@ -40,8 +39,6 @@ def score(
     Raises:
         InputError: the question or k can't be used, or the adapter takes fewer documents.
     """
-    if documents is not None:
-        _check_count(pipeline, documents)
     found = pipeline.find(question, documents, k=k)
     return pipeline.finish(pipeline.assess(found), None).documents
 
@@ -101,10 +98,15 @@ def asking(
     """
 
     def ask(on_text: Callable[[str], None]) -> Answer:
-        found = _find(pipeline, chat, documents, k)
+        check_question(chat.question)
+        question = pipeline.stand_alone(chat.question, chat.history)
+        if documents is not None and not documents:
+            found = pipeline.describe(question, Found((), ()), 0.0)
+        else:
+            found = pipeline.find(question, documents, k=k)
         answer = pipeline.answer(found, max_new_tokens=max_new_tokens, system=chat.system or None, on_text=on_text)
         if answer.abstained:
-            on_text(NOTHING_FOUND)
+            on_text(answer.reply)
         return answer
 
     return ask
@@ -120,21 +122,3 @@ def check_text_only(is_text_only: bool) -> None:
     """Raises InputError for a message that holds more than text."""
     if not is_text_only:
         raise InputError("A message holds more than text, and R²AG reads text alone; leave the rest out.")
-
-
-def _find(pipeline: Pipeline, chat: Chat, documents: Sequence[Document] | None, k: int | None) -> Retrieved:
-    check_question(chat.question)
-    question = pipeline.stand_alone(chat.question, chat.history)
-    if documents is not None and not documents:
-        return pipeline.describe(question, Found((), ()), 0.0)
-    if documents is not None and k is None:
-        _check_count(pipeline, documents)
-    return pipeline.find(question, documents, k=k)
-
-
-def _check_count(pipeline: Pipeline, documents: Sequence[Document]) -> None:
-    limit = pipeline.reader.adapter.config.former.max_documents
-    if len(documents) > limit:
-        raise InputError(
-            f"There are {len(documents):,} documents and this adapter takes {limit}; pass on the best {limit} alone."
-        )
