@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from r2ag.adapter.adapter import Adapter
-from r2ag.cli.choose import held_back_records
+from r2ag.cli.evaluation import held_back_records
 from r2ag.records import read_records, split_records
 from tests.cli.conftest import Tiny
 

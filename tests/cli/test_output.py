@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r2ag.cli.answers import print_documents, short_sources
 from r2ag.cli.checks import check_output
 from r2ag.cli.output import clean, in_words, print_facts, print_json
-from r2ag.cli.tables import print_documents, short_sources
 from r2ag.errors import InputError
 from r2ag.types import Answer, Document, ScoredDocument
 

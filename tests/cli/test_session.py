@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from r2ag.adapter.loading import PRETRAINED
 from r2ag.answering.explain import Explanation
-from r2ag.cli.tables import in_times, print_why
+from r2ag.cli.answers import in_times, print_why
 from r2ag.pipeline import Pipeline
 from r2ag.samples import documents_folder
 from r2ag.types import Answer, Document, ScoredDocument

@@ -228,5 +228,6 @@ class Reader:
         for ranked in lists:
             if not 1 <= len(ranked) <= limit:
                 raise InputError(
-                    f"The question has {len(ranked)} documents and this adapter takes 1 to {limit}; give a smaller k or fewer documents."
+                    f"The question has {len(ranked)} documents and this adapter takes 1 to {limit}; give a smaller k "
+                    "or fewer documents."
                 )

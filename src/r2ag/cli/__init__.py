@@ -1,4 +1,4 @@
-"""The command line: `r2ag COMMAND …`, one file a command.
+"""The command line: `r2ag COMMAND …`, related commands in one file.
 
 Nothing here loads torch; the commands import what they need when they run, so that help comes at once.
 """
@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -17,26 +18,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from r2ag import __version__
 from r2ag.cli import store
+from r2ag.cli.adapters import calibrate, export_llm, info
 from r2ag.cli.ask import ask
-from r2ag.cli.calibrate import calibrate
-from r2ag.cli.choose import choose
-from r2ag.cli.data.convert import convert
-from r2ag.cli.data.from_logs import from_logs
-from r2ag.cli.data.make import make
-from r2ag.cli.data.mine import mine
-from r2ag.cli.data.stats import stats
-from r2ag.cli.documented import DocumentedCommand
-from r2ag.cli.eval import evaluate
-from r2ag.cli.export_llm import export_llm
-from r2ag.cli.index import index
-from r2ag.cli.info import info
-from r2ag.cli.mcp import mcp
+from r2ag.cli.data.own import from_logs, make, mine
+from r2ag.cli.data.published import convert, stats
+from r2ag.cli.evaluation import choose, evaluate, report
 from r2ag.cli.output import clean, survive_any_text
-from r2ag.cli.report import report
-from r2ag.cli.serve import serve
+from r2ag.cli.serve import mcp, serve
 from r2ag.cli.settings import use_settings
 from r2ag.cli.study import study_command
 from r2ag.cli.train import train
@@ -51,6 +43,28 @@ _PACKAGE = Path(__file__).parents[1]
 _UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="r2ag", pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+class DocumentedCommand(TyperCommand):
+    """A command with a docstring of parts: what it does, `Args:` about its options, and `Examples:`, one a line.
+
+    An option that the docstring does not name keeps the help that it was made with.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        text, _, examples = (settings.pop("help") or "").partition("\n\nExamples:\n")
+        text, _, about_options = text.partition("\n\nArgs:\n")
+        described = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", about_options, flags=re.MULTILINE))
+        for parameter in settings["params"]:
+            if parameter.name in described:
+                parameter.help = _joined(described[parameter.name])
+        settings["epilog"] = "\n\n".join(["Examples:", *map(str.strip, examples.splitlines())])
+        super().__init__(help="\n\n".join(map(_joined, text.split("\n\n"))), **settings)
+
+
+def _joined(text: str) -> str:
+    """A paragraph as one line, which the terminal breaks again."""
+    return " ".join(text.split())
 
 
 def _show_version(wanted: bool) -> None:
@@ -84,7 +98,7 @@ def _group(name: str, about: str, commands: Mapping[str, Callable[..., None]]) -
     app.add_typer(group, name=name)
 
 
-_add(app, {"ask": ask, "index": index})
+_add(app, {"ask": ask, "index": store.index})
 _group(
     "store",
     "Look after a store: info, check, compact, remove, copy.",

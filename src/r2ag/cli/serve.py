@@ -1,4 +1,4 @@
-"""`r2ag serve`: an OpenAI-compatible server over documents."""
+"""`r2ag serve`, an OpenAI-compatible server over documents, and `r2ag mcp`, documents as tools of an MCP client."""
 
 from __future__ import annotations
 
@@ -111,3 +111,39 @@ def _service(pipeline: Pipeline, source: Source, uploads: Path | None, limits: L
     store = create_store(source.store, encoder)
     pipeline.use(source.search.finder_over(store, lambda: encoder))
     return Service.of(pipeline, store, encoder, limits, log_text, uploads)
+
+
+def mcp(
+    docs: options.Docs = None,
+    more: options.MorePaths = None,
+    store: options.Store = None,
+    finder: options.Finder = "dense",
+    reranker: options.Reranker = None,
+    encoder: options.Encoder = None,
+    embeddings_url: options.EmbeddingsUrl = None,
+    llm: options.Llm = None,
+    retriever: options.Retriever = None,
+    adapter: options.Adapter = None,
+    threshold: options.Threshold = None,
+) -> None:
+    """Give an MCP client the tools search and ask over your documents.
+
+    The client starts this command, talks to it over stdin and stdout, and ends it. In the client's settings the
+    command is r2ag, and its arguments are those below. Give absolute paths, since the client decides in which folder
+    the command runs.
+
+    Examples:
+        r2ag mcp --docs notes/
+        r2ag mcp --store my-store --finder hybrid
+    """
+    need("mcp")
+    source = Source(docs, more, store, Search(None, finder, reranker, encoder, embeddings_url))
+    with libraries_to_stderr():
+        fill = source.open()
+        pipeline = Models(adapter, llm, retriever, threshold).load()
+        from r2ag.integrations.mcp import new_server
+
+        fill(pipeline)
+        server = new_server(pipeline)
+    note("Ready.")
+    server.run()

@@ -13,9 +13,8 @@ from rich.text import Text
 
 from r2ag.answering.answers import Retrieved
 from r2ag.answering.follow_ups import Exchange
-from r2ag.cli.answers import Asking, print_citations
+from r2ag.cli.answers import Asking, print_citations, print_documents, print_why, short_sources
 from r2ag.cli.output import clean, console, note, print_facts
-from r2ag.cli.tables import print_documents, print_why, short_sources
 from r2ag.errors import InputError
 from r2ag.method.prompting import check_question
 from r2ag.types import Answer

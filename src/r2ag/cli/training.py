@@ -15,7 +15,7 @@ from typer import Context
 
 from r2ag.adapter.adapter import Adapter
 from r2ag.adapter.loading import load_encoder
-from r2ag.cli.info import loss_facts
+from r2ag.cli.adapters import loss_facts
 from r2ag.cli.output import Facts, in_words, note
 from r2ag.cli.settings import is_typed
 from r2ag.encoder.encoder import FeatureEncoder
