@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from r2ag.adapter.loading import PRETRAINED
 from r2ag.answering.explain import Explanation
 from r2ag.cli.answers import in_times, print_why
+from r2ag.cli.output import clean
 from r2ag.pipeline import Pipeline
 from r2ag.samples import documents_folder
 from r2ag.types import Answer, Document, ScoredDocument
@@ -158,17 +159,15 @@ def test_a_terminal_is_prompted_until_ctrl_d(typed: Typed) -> None:
 
 
 def test_ctrl_c_stops_an_answer_and_not_the_session(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    from r2ag.cli.answers import AnswerPrinter
+    pieces = list[str]()
 
-    write, pieces = AnswerPrinter.write, list[str]()
-
-    def interrupted(self: AnswerPrinter, piece: str) -> None:
+    def interrupted(piece: str, lines: bool = False) -> str:
         pieces.append(piece)
         if len(pieces) == 2:
             raise KeyboardInterrupt
-        write(self, piece)
+        return clean(piece, lines)
 
-    monkeypatch.setattr(AnswerPrinter, "write", interrupted)
+    monkeypatch.setattr("r2ag.cli.answers.clean", interrupted)
     outcome = typed("Which bridge?", "/docs", "Why?", options=("--no-abstain", "--max-new-tokens", 16))
     assert outcome.status == 0
     assert "\nStopped.\n" in outcome.err

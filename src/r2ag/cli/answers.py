@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from r2ag.answering.answers import Retrieved
@@ -45,11 +45,16 @@ class Asking:
 
     def answer(self, found: Retrieved, stream: TextIO) -> tuple[Answer, str | None]:
         """Writes the answer as it comes; returns it with plain RAG's, which is None where nobody compares."""
-        printer = AnswerPrinter(stream, "R²AG:      " if self.compare else "")
+
+        def write(piece: str) -> None:
+            print(clean(piece, lines=True), end="", file=stream, flush=True)
+
+        if self.compare:
+            write("R²AG:      ")
         answer = self.pipeline.answer(
-            found, max_new_tokens=self.max_new_tokens, system=self.system, on_text=printer.write, **self.options
+            found, max_new_tokens=self.max_new_tokens, system=self.system, on_text=write, **self.options
         )
-        printer.end(answer)
+        print(_instead_of_text(answer), file=stream)
         return answer, self.answer_plain(found, stream) if self.compare else None
 
     def answer_plain(self, found: Retrieved, stream: TextIO) -> str:
@@ -58,33 +63,14 @@ class Asking:
         print(f"plain RAG: {clean(text, lines=True)}", file=stream)
         return text
 
-    def explain(self, found: Retrieved, answer: Answer) -> Explanation:
-        """See Pipeline.explain."""
-        return self.pipeline.explain(found, answer, max_new_tokens=self.max_new_tokens, system=self.system)
 
-
-class AnswerPrinter:
-    """Writes the answer behind a label as it comes."""
-
-    def __init__(self, stream: TextIO, label: str = "") -> None:
-        self._stream = stream
-        self._label = label
-
-    def write(self, piece: str) -> None:
-        """Takes the next piece of the answer."""
-        print(self._label + clean(piece, lines=True), end="", file=self._stream, flush=True)
-        self._label = ""
-
-    def end(self, answer: Answer) -> None:
-        """Ends the line; says so where there is no answer."""
-        if not answer.documents:
-            self.write(NOTHING_FOUND)
-        elif answer.abstained:
-            best = max(document.relevance_probability for document in answer.documents)
-            self.write(f"{NOTHING_FOUND} (The most relevant one is relevant with a probability of {best:.2f}.)")
-        elif not answer.text:
-            self.write("(The LLM wrote nothing.)")
-        print(file=self._stream)
+def _instead_of_text(answer: Answer) -> str:
+    if not answer.documents:
+        return NOTHING_FOUND
+    if answer.abstained:
+        best = max(document.relevance_probability for document in answer.documents)
+        return f"{NOTHING_FOUND} (The most relevant one is relevant with a probability of {best:.2f}.)"
+    return "" if answer.text else "(The LLM wrote nothing.)"
 
 
 def answer_one(asking: Asking, question: str, as_json: bool, stream: TextIO) -> None:
@@ -121,14 +107,8 @@ _SYMBOLS = {"relevance": "r", "precedent": "γ", "neighbour": "ζ"}
 _NEAR = {"relevance": "near\nquestion", "precedent": "near\nabove", "neighbour": "near\nbeside"}
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column; one with a `ratio` shares the width that is left, and its cells are cut where it ends."""
-
-    head: str
-    cell: Callable[[ScoredDocument], str | Text]
-    justify: Literal["left", "right"] = "left"
-    ratio: int | None = None
+_Cell = Callable[[ScoredDocument], str | Text]
+_Columns = list[tuple[Column, _Cell]]
 
 
 def print_documents(answer: Answer, stream: TextIO) -> None:
@@ -140,9 +120,9 @@ def print_documents(answer: Answer, stream: TextIO) -> None:
         return "read" if document.used else ""
 
     sources = {d.rank: source for d, source in zip(answer.documents, short_sources(answer.documents), strict=True)}
-    columns = [*_leading(stream), *_features(answer, _SYMBOLS), _Column("", mark), _title(3)]
+    columns = [*_leading(stream), *_features(answer, _SYMBOLS), (Column(no_wrap=True), mark), _title(3)]
     if console(stream).width >= WIDTH_WITH_SOURCES:
-        columns.append(_Column("source", lambda document: _one_line(sources[document.rank]), ratio=2))
+        columns.append((Column("source", ratio=2), lambda document: _one_line(sources[document.rank])))
     _print(answer, columns, stream)
 
 
@@ -159,7 +139,7 @@ def print_why(answer: Answer, explanation: Explanation | None, threshold: float,
 
     target = console(stream)
     features = _features(answer, _NEAR) if target.width >= WIDTH_WITH_FEATURES else []
-    anchor = [] if explanation is None else [_Column("its anchor made\nthe answer", effect)]
+    anchor = [] if explanation is None else [(Column("its anchor made\nthe answer", no_wrap=True), effect)]
     _print(answer, [*_leading(stream), *features, *anchor, _title(1)], stream)
     for sentence in _sentences(answer, explanation, threshold, bool(features)):
         target.print(Text(sentence))
@@ -186,32 +166,33 @@ def in_times(fall: float) -> str:
     return f"{times:.1f} × {direction}" if times < 10 else f"{times:.0f} × {direction}"
 
 
-def _leading(stream: TextIO) -> list[_Column]:
+def _leading(stream: TextIO) -> _Columns:
     return [
-        _Column("#", lambda document: str(document.rank), "right"),
-        _Column("relevant", lambda document: _probability_bar(document.relevance_probability, stream)),
+        (Column("#", justify="right", no_wrap=True), lambda document: str(document.rank)),
+        (
+            Column("relevant", no_wrap=True),
+            lambda document: _probability_bar(document.relevance_probability, stream),
+        ),
     ]
 
 
-def _features(answer: Answer, heads: Mapping[str, str]) -> list[_Column]:
-    def column(name: str) -> _Column:
-        return _Column(
-            heads.get(name, name), lambda d: f"{d.features[name]:.2f}" if name in d.features else "", "right"
-        )
+def _features(answer: Answer, heads: Mapping[str, str]) -> _Columns:
+    def column(name: str) -> tuple[Column, _Cell]:
+        head = Column(heads.get(name, name), justify="right", no_wrap=True)
+        return head, lambda document: f"{document.features[name]:.2f}" if name in document.features else ""
 
     return [column(name) for name in dict.fromkeys(name for d in answer.documents for name in d.features)]
 
 
-def _title(ratio: int) -> _Column:
-    return _Column("title", lambda document: _one_line(document.document.title), ratio=ratio)
+def _title(ratio: int) -> tuple[Column, _Cell]:
+    return Column("title", ratio=ratio), lambda document: _one_line(document.document.title)
 
 
-def _print(answer: Answer, columns: Sequence[_Column], stream: TextIO) -> None:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in columns:
-        table.add_column(column.head, justify=column.justify, no_wrap=column.ratio is None, ratio=column.ratio)
+def _print(answer: Answer, columns: _Columns, stream: TextIO) -> None:
+    """Columns with a ratio share the width that is left, and their cells are cut where it ends."""
+    table = Table(*(column for column, _ in columns), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for document in answer.documents:
-        table.add_row(*(column.cell(document) for column in columns))
+        table.add_row(*(cell(document) for _, cell in columns))
     console(stream).print(table)
 
 

@@ -57,11 +57,30 @@ def choose(
     if answers is not None:
         check_folder(answers, "--answers")
     with libraries_to_stderr() as stdout:
-        given: dict[str, Any] = {"output": answers, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
-        if families:
-            given["families"] = tuple(families.split(","))
-        records = _records(files, limit, seed) if whole else held_back_records(files, adapter, limit, seed)
-        choice = _choose(records, adapter, folder, seed, given)
+        from r2ag.cli.progress import ProgressBar
+        from r2ag.evaluation.choose import choose as choose_on
+        from r2ag.method.templates import PLAIN_FAMILIES
+        from r2ag.records.vectors import describe_records
+
+        records = _drawn(files, limit, seed) if whole else held_back_records(files, adapter, limit, seed)
+        pipeline = Models(adapter, None, None).load()
+        lists = describe_records(pipeline.encoder, records, None if answers is None else answers / "vectors")
+        with ProgressBar("records") as progress:
+            choice = choose_on(
+                records,
+                lists,
+                pipeline.reader,
+                pipeline.encoder,
+                families=families.split(",") if families else tuple(PLAIN_FAMILIES),
+                seed=seed,
+                output=answers,
+                max_new_tokens=max_new_tokens,
+                batch_size=batch_size,
+                progress=progress,
+            )
+        chosen = pipeline.reader.adapter
+        chosen.config = choice.applied(chosen.config)
+        chosen.save_pretrained(folder)
         _print(choice, folder, stdout)
 
 
@@ -77,27 +96,11 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
     return [record for split in splits for record in sample(split.stopping + split.threshold, limit, seed)]
 
 
-def _records(files: list[Path], limit: int | None, seed: int) -> list[Record]:
+def _drawn(files: list[Path], limit: int | None, seed: int) -> list[Record]:
     from r2ag.records import read_files
     from r2ag.records.mixture import sample
 
     return [record for records in read_files(files) for record in sample(records, limit, seed)]
-
-
-def _choose(records: list[Record], adapter: str, folder: Path, seed: int, given: dict[str, Any]) -> Choice:
-    from r2ag.cli.progress import ProgressBar
-    from r2ag.evaluation.choose import choose as choose_on
-    from r2ag.records.vectors import describe_records
-
-    pipeline = Models(adapter, None, None).load()
-    cache = None if given["output"] is None else given["output"] / "vectors"
-    lists = describe_records(pipeline.encoder, records, cache)
-    with ProgressBar("records") as progress:
-        choice = choose_on(records, lists, pipeline.reader, pipeline.encoder, seed=seed, progress=progress, **given)
-    chosen = pipeline.reader.adapter
-    chosen.config = choice.applied(chosen.config)
-    chosen.save_pretrained(folder)
-    return choice
 
 
 def _print(choice: Choice, folder: Path, stdout: TextIO) -> None:

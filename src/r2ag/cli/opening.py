@@ -73,11 +73,11 @@ class Search:
     encoder: str | None = None
     embeddings_url: str | None = None
 
-    def finder_over(self, store: AnyStore, encoder: Callable[[], TextEncoder]) -> Finder:
+    def finder_over(self, store: AnyStore, encoder: TextEncoder) -> Finder:
         """The finder over a store.
 
         Args:
-            encoder: gives the encoder that made the store's vectors; not asked where only words are searched.
+            encoder: made the store's vectors.
 
         Raises:
             InputError: a model can't be loaded, or another encoder made the store.
@@ -88,7 +88,7 @@ class Search:
         if self.finder == "bm25":
             finder = BM25Finder(store)
         else:
-            finder = (DenseFinder if self.finder == "dense" else HybridFinder)(store, encoder())
+            finder = (DenseFinder if self.finder == "dense" else HybridFinder)(store, encoder)
         if self.reranker is None:
             return finder
         from r2ag.retrieval.rerank import RerankedFinder, load_cross_encoder
@@ -162,7 +162,7 @@ class Source:
         if search.where is not None:
             read_where(search.where)
         store = open_store(location)
-        return lambda pipeline: pipeline.use(search.finder_over(store, lambda: search.store_encoder(pipeline.encoder)))
+        return lambda pipeline: pipeline.use(search.finder_over(store, search.store_encoder(pipeline.encoder)))
 
 
 def read_files(paths: Sequence[Path]) -> list[SourceFile]:

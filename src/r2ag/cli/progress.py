@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -41,9 +40,7 @@ class ProgressBar:
             self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bars.console.is_terminal:
             self._bars.stop()
 
@@ -63,8 +60,7 @@ class ProgressBar:
         if not is_done and now - self._last_line < SECONDS_BETWEEN_LINES:
             return
         self._last_line = now
-        amount = (
-            f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if self._unit is None else f"{done} of {total} {self._unit}"
-        )
+        megabytes = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+        amount = megabytes if self._unit is None else f"{done} of {total} {self._unit}"
         left = f", {in_words(seconds_left)} left" if done < total and seconds_left is not None else ""
         note(f"{what}: {amount}{left}")

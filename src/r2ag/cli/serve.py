@@ -16,9 +16,7 @@ from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
-    from r2ag.pipeline import Pipeline
-    from r2ag.server.guard import Limits
-    from r2ag.server.service import Service
+    pass
 
 
 def serve(
@@ -76,6 +74,8 @@ def serve(
     need("serve")
     from r2ag.server.app import bind, check_exposure, create_app, names_of, run
     from r2ag.server.guard import Limits, load_keys
+    from r2ag.server.service import Service
+    from r2ag.store import create_store
 
     models = Models(adapter, llm, retriever, threshold, engine, engine_url)
     known = load_keys(keys, os.environ)
@@ -90,27 +90,19 @@ def serve(
     with bind(host, port) as listening, libraries_to_stderr():
         fill = source.open() if store is None else None
         pipeline = models.load()
+        opened = made_by = None
         if fill is not None:
             fill(pipeline)
-        service = _service(pipeline, source, uploads, limits, log_text)
+        elif store is not None:  # it is made where it is not there yet, since documents can be added to it
+            made_by = source.search.store_encoder(pipeline.encoder)
+            opened = create_store(store, made_by)
+            pipeline.use(source.search.finder_over(opened, made_by))
+        service = Service.of(pipeline, opened, made_by, limits, log_text, uploads)
         app = create_app(service, known, names_of(host, allow_host or []))
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
         url = f"http://{name}:{listening.getsockname()[1]}"
         note(f"Serving at {url}/v1; the page to ask from is {url}/")
         run(app, listening, limits)
-
-
-def _service(pipeline: Pipeline, source: Source, uploads: Path | None, limits: Limits, log_text: bool) -> Service:
-    """What the server works with; a store is made where it is not there yet, since documents can be added to it."""
-    from r2ag.server.service import Service
-    from r2ag.store import create_store
-
-    if source.store is None:
-        return Service.of(pipeline, limits=limits, log_text=log_text)
-    encoder = source.search.store_encoder(pipeline.encoder)
-    store = create_store(source.store, encoder)
-    pipeline.use(source.search.finder_over(store, lambda: encoder))
-    return Service.of(pipeline, store, encoder, limits, log_text, uploads)
 
 
 def mcp(

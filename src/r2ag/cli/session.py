@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
 from typing import TextIO
 
 from rich.text import Text
@@ -31,14 +30,6 @@ COMMANDS = (
 )
 
 
-@dataclass(frozen=True)
-class Given:
-    """An answer, and what was found for its question."""
-
-    found: Retrieved
-    answer: Answer
-
-
 class Session:
     """Takes questions and commands, line by line, and remembers what follow-ups may refer to.
 
@@ -53,7 +44,7 @@ class Session:
         self._asking = asking
         self._stream = stream
         self._history: list[Exchange] = []
-        self._last: Given | None = None
+        self._last: tuple[Retrieved, Answer] | None = None
 
     def run(self) -> None:
         """Takes lines until /quit, Ctrl-D or the end of the pipe."""
@@ -85,13 +76,13 @@ class Session:
             return
         match line.split():
             case ["/docs"]:
-                print_documents(self._given().answer, self._stream)
+                print_documents(self._given()[1], self._stream)
             case ["/docs", number]:
                 self._print_document(number)
             case ["/why"]:
                 self._explain()
             case ["/compare"]:
-                self._asking.answer_plain(self._given().found, self._stream)
+                self._asking.answer_plain(self._given()[0], self._stream)
             case ["/new"]:
                 self._history, self._last = [], None
                 print("The questions so far are forgotten.", file=self._stream)
@@ -110,17 +101,17 @@ class Session:
         print_citations(answer, self._stream)
         joined = understood.endswith(question)
         self._history.append(Exchange(question if joined else understood, answer.text))
-        self._last = Given(found, answer)
+        self._last = found, answer
 
-    def _given(self) -> Given:
+    def _given(self) -> tuple[Retrieved, Answer]:
         if self._last is None:
             raise InputError("There is no answer yet; type a question first.")
-        if not self._last.answer.documents:
+        if not self._last[1].documents:
             raise InputError("No documents were found for the last question.")
         return self._last
 
     def _print_document(self, number: str) -> None:
-        documents = self._given().answer.documents
+        documents = self._given()[1].documents
         if not number.isdecimal() or not 1 <= int(number) <= len(documents):
             raise InputError(f"There is no document {number}; the last answer has {len(documents)}.")
         rank = int(number)
@@ -131,15 +122,18 @@ class Session:
         console(self._stream).print(Text(clean(document.text, lines=True)))
 
     def _explain(self) -> None:
-        given = self._given()
+        found, answer = self._given()
         explanation = None
         reader = self._asking.pipeline.reader
         if not reader.engine.has_llm:
             note("The effect of the anchors can't be measured: vLLM, which writes the answers, does not expose it.")
-        elif given.answer.text:
+        elif answer.text:
             note("Reading the answer again, leaving out one anchor after the other …")
-            explanation = self._asking.explain(given.found, given.answer)
-        print_why(given.answer, explanation, reader.adapter.config.calibration.threshold, self._stream)
+            asking = self._asking
+            explanation = asking.pipeline.explain(
+                found, answer, max_new_tokens=asking.max_new_tokens, system=asking.system
+            )
+        print_why(answer, explanation, reader.adapter.config.calibration.threshold, self._stream)
 
 
 def _typed(stream: TextIO) -> Iterator[str]:

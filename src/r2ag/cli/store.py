@@ -57,9 +57,14 @@ def index(
             hint = "; metadata follows --meta, which may be repeated" if "=" in path.name else "; check its name"
             raise InputError(f"There is no file or folder {path}{hint}.")
     with libraries_to_stderr() as stdout:
+        from r2ag.adapter.adapter import Adapter
+        from r2ag.adapter.loading import PRETRAINED, load_encoder
         from r2ag.cli.progress import ProgressBar
 
-        opened = open_encoder(encoder, embeddings_url) or _adapters_encoder(adapter, retriever)
+        opened = open_encoder(encoder, embeddings_url)
+        if opened is None:
+            note("Loading the encoder …")
+            opened = load_encoder(Adapter.from_pretrained(adapter or PRETRAINED), retriever)
         with _on(devices, opened) as several, create_store(store, several) as into, ProgressBar() as progress:
             report = index_files(into, paths, several, fields, progress)
         tell_skipped(report.skipped, report.unread)
@@ -89,14 +94,6 @@ def parse_fields(pairs: Sequence[str]) -> dict[str, Value]:
         fields[key] = as_value(value)
     check_fields(fields)
     return fields
-
-
-def _adapters_encoder(adapter: str | None, retriever: str | None) -> TextEncoder:
-    note("Loading the encoder …")
-    from r2ag.adapter.adapter import Adapter
-    from r2ag.adapter.loading import PRETRAINED, load_encoder
-
-    return load_encoder(Adapter.from_pretrained(adapter or PRETRAINED), retriever)
 
 
 @contextmanager

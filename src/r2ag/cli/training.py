@@ -27,7 +27,6 @@ from r2ag.method.templates import plain_template, with_slots, with_slots_alone
 from r2ag.models import load_llm
 from r2ag.records.split import split_records
 from r2ag.records.vectors import describe_records
-from r2ag.training.checkpoints import whole_checkpoints
 from r2ag.training.config import TrainingConfig
 from r2ag.training.run import Parts, train
 from r2ag.types import VECTOR, Document, Record
@@ -122,20 +121,6 @@ def run_facts(adapter: Adapter, work: Path) -> Facts:
         ("adapter", adapter.folder),
         ("log, checkpoints", work),
     ]
-
-
-def run(
-    records: Sequence[Record], start: Start, folder: Path, config: TrainingConfig, vectors: Path, resume: bool
-) -> Adapter:
-    """Trains; when it is interrupted, tells how to continue."""
-    parts, template, former = start.parts, start.template, start.former
-    try:
-        return train(records, parts, template, folder, config, former, vectors, resume=resume, start=start.adapter)
-    except KeyboardInterrupt:
-        work = folder.with_name(f"{folder.name}-run")
-        if whole_checkpoints(work):
-            note(f"The same command with --resume continues from the last checkpoint in {work}.")
-        raise
 
 
 def estimate(records: Sequence[Record], start: Start, config: TrainingConfig) -> Facts:

@@ -13,7 +13,7 @@ from r2ag.cli import options
 from r2ag.cli.checks import writing
 from r2ag.cli.data import records as shared
 from r2ag.cli.opening import cut_into_passages, read_files
-from r2ag.cli.output import libraries_to_stderr, note, print_facts
+from r2ag.cli.output import libraries_to_stderr, note
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
@@ -67,15 +67,9 @@ def mine(
         else:
             passages = [document for record in records for document in record.documents]
         mined = shared.with_distractors(asked, passages, encoder, count, seed)
-        shared.write(mined, output)
         few = sum(sum(not document.relevant for document in record.documents) < count for record in mined)
-        print_facts(
-            stdout,
-            *shared.facts(mined),
-            ("left out", f"{len(records) - len(asked)} without a relevant passage"),
-            ("distractors", f"{few} with less than {count}"),
-            ("written", output),
-        )
+        left_out = ("left out", f"{len(records) - len(asked)} without a relevant passage")
+        shared.write(mined, output, stdout, left_out, ("distractors", f"{few} with less than {count}"))
 
 
 def make(
@@ -132,9 +126,8 @@ def make(
                 "--llm, or more documents."
             )
         finished = shared.with_distractors(records, passages, encoder, count, seed)
-        shared.write(finished, output)
+        shared.write(finished, output, stdout, ("left out", left_out or "nothing"))
         log.unlink(missing_ok=True)
-        print_facts(stdout, *shared.facts(finished), ("left out", left_out or "nothing"), ("written", output))
 
 
 def _writer(llm: str, endpoint: str | None) -> QuestionWriter:
@@ -208,14 +201,9 @@ def from_logs(
             first = (*labelled.unknown[0].sources, *map(str, labelled.unknown[0].passages))[0]
             raise InputError(f"{log}: none of its good documents is there, such as {first}; check --docs or --store.")
         records = shared.with_distractors(labelled.records, list(passages.values()), encoder, count, seed)
-        shared.write(records, output)
-        print_facts(
-            stdout,
-            *shared.facts(records),
-            ("nearest", f"{labelled.without_answer} where no good passage contains the answer"),
-            ("left out", f"{len(labelled.unknown)} whose good documents are not there"),
-            ("written", output),
-        )
+        nearest = ("nearest", f"{labelled.without_answer} where no good passage contains the answer")
+        left_out = ("left out", f"{len(labelled.unknown)} whose good documents are not there")
+        shared.write(records, output, stdout, nearest, left_out)
 
 
 def _passages(files: Sequence[Path], store: str | None, encoder: FeatureEncoder) -> Mapping[int, Document]:

@@ -11,7 +11,7 @@ from typer import Argument, Option
 from r2ag.cli import options
 from r2ag.cli.checks import need
 from r2ag.cli.data import records as shared
-from r2ag.cli.output import clean, libraries_to_stderr, note, print_facts, print_json
+from r2ag.cli.output import clean, libraries_to_stderr, note, print_json
 from r2ag.errors import InputError
 from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
@@ -59,14 +59,8 @@ def convert(
             from r2ag.records.formats import read_data_set
 
             conversion = read_data_set(source, form, seed, subset, split or "train")
-        shared.write(conversion.records, output)
-        print_facts(
-            stdout,
-            ("format", conversion.format),
-            *shared.facts(conversion.records),
-            ("left out", f"{conversion.left_out} without an answer or without documents"),
-            ("written", output),
-        )
+        left_out = f"{conversion.left_out} without an answer or without documents"
+        shared.write(conversion.records, output, stdout, ("format", conversion.format), ("left out", left_out))
 
 
 def _search(folder: Path, split: str, retriever: str, count: int, seed: int) -> Conversion:

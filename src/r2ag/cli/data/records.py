@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from typer import Option
 
 from r2ag.cli.checks import check_place, writing
-from r2ag.cli.output import Facts, note
+from r2ag.cli.output import note, print_facts
 from r2ag.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,19 +91,18 @@ def with_distractors(
     return [replace(record, documents=by_hash(record.documents, seed)) for record in mined]
 
 
-def facts(records: Sequence[Record]) -> Facts:
-    """Sizes of records."""
-    relevant = sum(bool(document.relevant) for record in records for document in record.documents)
-    return [
-        ("records", len(records)),
-        ("documents", f"{sum(len(record.documents) for record in records) / len(records):.1f} a record"),
-        ("relevant", f"{relevant / len(records):.2f} a record"),
-    ]
-
-
-def write(records: Sequence[Record], output: Path) -> None:
-    """Writes the records; raises InputError where the file can't be written."""
+def write(records: Sequence[Record], output: Path, stdout: TextIO, *left_out: tuple[str, object]) -> None:
+    """Writes the records and says what they are; raises InputError where the file can't be written."""
     from r2ag.records import write_records
 
     with writing(output):
         write_records(records, output)
+    relevant = sum(bool(document.relevant) for record in records for document in record.documents)
+    print_facts(
+        stdout,
+        ("records", len(records)),
+        ("documents", f"{sum(len(record.documents) for record in records) / len(records):.1f} a record"),
+        ("relevant", f"{relevant / len(records):.2f} a record"),
+        *left_out,
+        ("written", output),
+    )
