@@ -23,9 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from r2ag.evaluation.intervals import Interval
-from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
 from r2ag.evaluation.run import relevance_probabilities
-from r2ag.evaluation.trust import Areas, Lists, areas, three_lists
+from r2ag.evaluation.trust import Areas, Lists, areas, brier_skill_score, expected_calibration_error, three_lists
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
 from r2ag.records.mixture import sample

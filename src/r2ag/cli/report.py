@@ -15,7 +15,7 @@ from r2ag.errors import InputError
 
 if TYPE_CHECKING:
     from r2ag.evaluation.attention import AttentionMap
-    from r2ag.evaluation.page.results import Results
+    from r2ag.evaluation.stored import Results
 
 
 def report(
@@ -49,7 +49,7 @@ def report(
         raise InputError(f"{file} is a folder; name a file for --output.")
     with libraries_to_stderr() as stdout:
         from r2ag.evaluation.page import render
-        from r2ag.evaluation.page.results import read_results
+        from r2ag.evaluation.stored import read_results
         from r2ag.io.atomic import write_whole
 
         results = read_results(folder, condition)

@@ -15,9 +15,9 @@ from r2ag.evaluation.metrics import (
     is_yes_no,
     score,
 )
-from r2ag.evaluation.outcome import Evaluation
 from r2ag.evaluation.ranking import labels_of, ranking_figures
-from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error, roc_auc
+from r2ag.evaluation.stored import Evaluation
+from r2ag.evaluation.trust import brier_skill_score, expected_calibration_error, roc_auc
 from r2ag.types import Record
 
 PAIRED = ("acc", "acc_word", "f1")

@@ -15,9 +15,18 @@ import numpy as np
 from r2ag.errors import InputError
 from r2ag.evaluation.intervals import Interval, drawn_counts
 from r2ag.evaluation.methods.rag import cosines
-from r2ag.evaluation.reliability import BINS
 from r2ag.evaluation.table import Table, with_interval
-from r2ag.evaluation.trust import Areas, Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
+from r2ag.evaluation.trust import (
+    BINS,
+    Areas,
+    Lists,
+    Said,
+    areas,
+    brier_skill,
+    calibration_error,
+    over_records,
+    three_lists,
+)
 from r2ag.studies.base import Condition, Measure, Options, Plan, Row
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import Point, line_plots

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2ag.evaluation.methods.bench import adapter_settings, llm_fingerprint
-from r2ag.evaluation.predictions import digest_of
+from r2ag.evaluation.stored import digest_of
 from r2ag.io.atomic import write_whole
 from r2ag.studies.base import Condition, Measure
 from r2ag.types import Progress, RankedList, Record
