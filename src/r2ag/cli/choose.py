@@ -66,7 +66,7 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
     """At most `limit` of each file, of those that the adapter's own training held back."""
     from r2ag.adapter.adapter import Adapter
     from r2ag.records import read_files, split_records
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
 
     settings = Adapter.from_pretrained(adapter).config.training.get("settings", {})
     how = {name: settings[name] for name in ("held_back", "seed") if name in settings}
@@ -76,7 +76,7 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
 
 def _records(files: list[Path], limit: int | None, seed: int) -> list[Record]:
     from r2ag.records import read_files
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
 
     return [record for records in read_files(files) for record in sample(records, limit, seed)]
 

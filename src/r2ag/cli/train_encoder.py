@@ -53,8 +53,7 @@ def train_encoder(
         r2ag train-encoder --data nq.jsonl.gz hotpotqa.jsonl.gz --output my-encoder
         r2ag train --data nq.jsonl.gz --output my-adapter --encoder-lora my-encoder
     """
-    from r2ag.records.mixture import mix, sample
-    from r2ag.records.split import split_records
+    from r2ag.records.split import mix, sample, split_records
 
     need("train")
     if not (0 < epochs < float("inf") and 0 < learning_rate < float("inf")):

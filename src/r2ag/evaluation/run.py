@@ -121,7 +121,7 @@ def run_evaluation(
     from r2ag.evaluation.report import results
     from r2ag.evaluation.table import markdown
     from r2ag.records import read_files
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
     from r2ag.records.vectors import describe_records
 
     specs = parse_methods(methods)

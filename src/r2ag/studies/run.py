@@ -21,7 +21,7 @@ from r2ag.evaluation.stored import write_stored
 from r2ag.evaluation.table import table
 from r2ag.io.atomic import write_whole
 from r2ag.records import read_files, read_records
-from r2ag.records.mixture import sample
+from r2ag.records.split import sample
 from r2ag.records.vectors import describe_records
 from r2ag.studies.base import Condition, Options, Plan, Setting
 from r2ag.studies.measured import measure_all

@@ -38,7 +38,7 @@ def mine(
         r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz
     """
     from r2ag.records.formats import read_data_set
-    from r2ag.records.pool import read_pool
+    from r2ag.records.mine import read_pool
 
     shared.check_output_file(output)
     if more and not pool:
