@@ -106,8 +106,8 @@ def test_a_local_llm_writes_what_the_tokenizer_says_it_reads() -> None:
     tokenizer = tiny_tokenizer("bytes", "chatml")
     writer = LocalWriter(tiny_llm(vocabulary=len(tokenizer)), tokenizer, "tiny")
     short = PromptTemplate("Say: ", "{document}", "", chat=False)
-    one = writer.write(short, "?", [PASSAGE], 4)
-    assert one == writer.write(short, "?", [PASSAGE], 4)
+    one = writer.answer(short, "?", [PASSAGE], 4).text
+    assert one == writer.answer(short, "?", [PASSAGE], 4).text
     ids = tokenizer(as_text(short, "?", [PASSAGE]), return_tensors="pt")["input_ids"]
     expected = writer.llm.generate(ids, do_sample=False, max_new_tokens=4)[0, ids.shape[1] :]
     assert one == tokenizer.decode(expected, skip_special_tokens=True).strip()
@@ -116,7 +116,7 @@ def test_a_local_llm_writes_what_the_tokenizer_says_it_reads() -> None:
 def test_a_server_gets_the_same_words() -> None:
     with chat_server(lambda message: "Answer: Anna Meyer\nand more") as server:
         writer = ChatAPI(server.url, "some-model")
-        assert writer.write(ANSWERING, "Who built it?", [PASSAGE], 9) == "Anna Meyer"
+        assert writer.answer(ANSWERING, "Who built it?", [PASSAGE], 9).text == "Anna Meyer"
         (request,) = server.requests
     assert request["messages"][0]["content"] == as_text(ANSWERING, "Who built it?", [PASSAGE])
     assert request["max_tokens"] == 9
