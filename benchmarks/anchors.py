@@ -24,8 +24,7 @@ from r2ag.method.prompting import PromptBuilder
 from r2ag.method.templates import plain_template
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
-from r2ag.records.mixture import sample
-from r2ag.records.split import split_records
+from r2ag.records.split import sample, split_records
 from r2ag.records.vectors import describe_records
 from r2ag.training.config import TrainingConfig
 from r2ag.training.lists import DescribedRecord, ListSampler, TrainingList

@@ -20,7 +20,7 @@ from r2ag.answering.reader import Reader
 from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
-from r2ag.records.mixture import sample
+from r2ag.records.split import sample
 from r2ag.records.vectors import describe_records
 from r2ag.types import RankedList
 

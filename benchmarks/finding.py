@@ -31,8 +31,7 @@ from r2ag.evaluation.intervals import mean_interval, paired_interval
 from r2ag.evaluation.ranking import RankingScores, score_rankings
 from r2ag.records.files import read_records
 from r2ag.records.formats.beir import OpenRetrieval, Question, is_beir, read_beir
-from r2ag.records.formats.order import by_hash
-from r2ag.records.split import split_records
+from r2ag.records.split import by_hash, split_records
 from r2ag.retrieval import BM25Finder, DenseFinder, Finder, HybridFinder
 from r2ag.store import Store, StoredFile
 from r2ag.types import Document, Record

@@ -24,7 +24,7 @@ from turns import finish, parser, peak_megabytes, spread, timed
 from r2ag.encoder.probe import Probe
 from r2ag.store import Store, StoredFile
 from r2ag.store.database import connect, connect_to_write, create_tables, read_meta
-from r2ag.store.matrix import Matrix, current_matrix
+from r2ag.store.vectors import Matrix, current_matrix
 from r2ag.types import Document
 
 BLOCK, K, PARTS = 1000, 10, 10

@@ -31,7 +31,7 @@ from r2ag.method.model import IGNORED, R2AGModel
 from r2ag.method.prompting import Prompt
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_records
-from r2ag.records.mixture import sample
+from r2ag.records.split import sample
 from r2ag.records.vectors import describe_records
 from r2ag.training.collator import Collator
 from r2ag.training.config import TrainingConfig

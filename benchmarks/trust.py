@@ -18,12 +18,11 @@ from pathlib import Path
 
 from turns import finish, parser
 
-from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error
 from r2ag.evaluation.run import relevance_probabilities
-from r2ag.evaluation.trust import Lists, three_lists
+from r2ag.evaluation.trust import Lists, brier_skill_score, expected_calibration_error, three_lists
 from r2ag.pipeline import Pipeline
 from r2ag.records import read_files
-from r2ag.records.mixture import sample
+from r2ag.records.split import sample
 from r2ag.records.vectors import describe_records
 from r2ag.types import RankedList
 

@@ -17,7 +17,7 @@ from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.r2ag import R2AG, derangements, gold_labels
 from r2ag.evaluation.methods.rag import nearest
 from r2ag.evaluation.methods.refined import LocalLLM, Refined
-from r2ag.evaluation.ordering import arrange
+from r2ag.evaluation.run import arrange
 from r2ag.method.former import R2Former
 from r2ag.types import RankedList
 from tests.evaluation.conftest import SIZES, Parts

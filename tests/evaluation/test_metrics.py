@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2ag.evaluation.chinese import is_chinese
+from r2ag.evaluation import metrics
 from r2ag.evaluation.metrics import (
     acc,
     acc_word,
     answer_words,
+    chinese_tokens,
+    chinese_words,
     exact_match,
     f1,
+    is_chinese,
     is_yes_no,
     normalise,
     rouge_l,
@@ -150,3 +155,51 @@ def test_marks_count_alike_in_a_prediction_and_its_gold_answer(prediction: str, 
 def test_a_gold_answer_in_another_script_changes_no_other() -> None:
     assert f1("x – y", ["x – z", "中"]) == f1("x – y", ["x – z"])
     assert acc("the score was 1020", ["10–20", "十"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("golds", "expected"),
+    [
+        (["北京"], True),
+        (["2008年北京"], False),  # 3 of 7 letters and digits
+        (["08年北京"], True),
+        (["2008", "在北京举行的奥运会"], True),
+        (["Paris"], False),
+        (["《", "!"], False),
+        ([""], False),
+        (["東京です"], False),
+    ],
+)
+def test_what_is_chinese(golds: list[str], expected: bool) -> None:
+    assert is_chinese(golds) is expected
+
+
+def test_chinese_tokens() -> None:
+    assert chinese_words("我来到 北京清华大学。") == ["我", "来到", "北京", "清华大学", "。"]
+    assert chinese_tokens("《北京》的 GDP，57.81元。") == ["《", "北京", "的", "gdp", "5781", "元"]
+
+
+def test_chinese_f1_by_hand() -> None:
+    # 我 来到 北京 清华大学 and 他 在 北京: 1 in common of 4 and 3
+    assert f1("我来到北京清华大学。", ["他在北京"]) == pytest.approx(2 / 7)
+    assert f1("北京", ["上海", "北京。"]) == 1
+    assert f1("上海", ["上京"]) == 0  # by characters it would be a half
+    assert f1("Paris", ["北京"]) == 0
+
+
+def test_chinese_rouge_l_by_hand() -> None:
+    # subsequence 我 北京 。 of 我 来到 北京 清华大学 。 and 我 在 北京 。
+    assert rouge_l("我来到北京清华大学。", ["我在北京。"]) == pytest.approx(2 * 3 / (5 + 4))
+    assert rouge_l("", ["北京"]) == 0
+
+
+def test_chinese_acc_needs_no_words() -> None:
+    assert acc("我来到北京清华大学。", ["京清"]) == 1
+
+
+def test_the_chinese_dictionary_stays_in_the_users_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("R2AG_CACHE", str(tmp_path))
+    metrics._segmenter.cache_clear()
+    assert chinese_words("北京") == ["北京"]
+    assert [file.name for file in (tmp_path / "jieba").iterdir()] == ["jieba.cache"]
+    metrics._segmenter.cache_clear()

@@ -15,9 +15,8 @@ from r2ag.errors import InputError
 from r2ag.evaluation.attention import AttentionMap
 from r2ag.evaluation.page import render
 from r2ag.evaluation.page.plots import heat_map, interval_plot, token_plot
-from r2ag.evaluation.page.results import Results, read_results
 from r2ag.evaluation.run import run_evaluation
-from r2ag.evaluation.stored import read_stored
+from r2ag.evaluation.stored import Results, read_results, read_stored
 from r2ag.records import write_records
 from r2ag.types import Document, Record
 from tests.evaluation.conftest import Parts

@@ -11,10 +11,9 @@ import pytest
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Prediction
-from r2ag.evaluation.ordering import arrange
-from r2ag.evaluation.predictions import PredictionFile, digest_of
 from r2ag.evaluation.report import results
-from r2ag.evaluation.run import evaluate, run_evaluation
+from r2ag.evaluation.run import arrange, evaluate, run_evaluation
+from r2ag.evaluation.stored import PredictionFile, digest_of
 from r2ag.evaluation.table import markdown
 from r2ag.records import write_records
 from r2ag.types import Document, RankedList, Record

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from r2ag.engines.chat_api import ChatAPI, as_text
+from r2ag.engines.chat_api import ChatAPI, Completion, as_text
 from r2ag.method.prompting import PromptTemplate
-from r2ag.records.make import ANSWERING, ASKING, Made, QuestionMaker, as_records, make_questions
-from r2ag.records.question_writer import LocalWriter, RemoteWriter
+from r2ag.records.make import ANSWERING, ASKING, LocalWriter, Made, as_records, make_question, make_questions
 from r2ag.types import Document
 from tests.api_server import chat_server
 from tests.tiny import tiny_llm, tiny_tokenizer
@@ -27,22 +26,24 @@ class Scripted:
     name: str = "scripted"
     prompts: list[tuple[PromptTemplate, int]] = field(default_factory=list)
 
-    def write(self, template: PromptTemplate, question: str, documents: Sequence[Document], max_new_tokens: int) -> str:
+    def answer(
+        self, template: PromptTemplate, question: str, documents: Sequence[Document], max_new_tokens: int
+    ) -> Completion:
         self.prompts.append((template, len(documents)))
         if template is ASKING:
-            return self.asked
+            return Completion(self.asked)
         assert question == "Who built the old bridge again?"
-        return self.answered if documents else self.known
+        return Completion(self.answered if documents else self.known)
 
 
 def test_what_passes_both_checks_is_kept() -> None:
     writer = Scripted()
-    assert QuestionMaker(writer).make(PASSAGE) == Made("Who built the old bridge again?", "Anna Meyer")
+    assert make_question(PASSAGE, writer) == Made("Who built the old bridge again?", "Anna Meyer")
     assert writer.prompts == [(ASKING, 1), (ANSWERING, 1), (ANSWERING, 0)]
 
 
 def test_a_cue_said_again_is_understood() -> None:
-    made = QuestionMaker(Scripted("Question: Who built the old bridge again?\n\nAnswer: Anna Meyer")).make(PASSAGE)
+    made = make_question(PASSAGE, Scripted("Question: Who built the old bridge again?\n\nAnswer: Anna Meyer"))
     assert made.left_out == ""
 
 
@@ -63,27 +64,27 @@ def test_a_cue_said_again_is_understood() -> None:
     ],
 )
 def test_what_fails_a_check_is_left_out(changes: dict[str, str], reason: str) -> None:
-    assert QuestionMaker(Scripted(**changes)).make(PASSAGE).left_out == reason
+    assert make_question(PASSAGE, Scripted(**changes)).left_out == reason
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     passages = [PASSAGE, Document("In 1471 Anna Meyer built it.", "Another bridge")]
     log, calls, writer = tmp_path / "log", [], Scripted()
-    make_questions(passages[:1], QuestionMaker(writer), log)
+    make_questions(passages[:1], writer, log)
     log.write_text(log.read_text() + '{"key": "half a li')
     asked = len(writer.prompts)
-    made = make_questions(passages, QuestionMaker(writer), log, lambda *progress: calls.append(progress))
+    made = make_questions(passages, writer, log, lambda *progress: calls.append(progress))
     assert len(writer.prompts) == asked + 3
     assert calls == [("1 questions kept", 1, 2), ("2 questions kept", 2, 2)]
     assert [one.left_out for one in made] == ["", ""]
-    assert make_questions(passages, QuestionMaker(Scripted(name="another", asked="")), log)[0].left_out
+    assert make_questions(passages, Scripted(name="another", asked=""), log)[0].left_out
 
 
 def test_a_line_cut_by_a_kill_swallows_no_later_one(tmp_path: Path) -> None:
     log, writer = tmp_path / "log", Scripted()
     log.write_text('{"key": "half a li')
-    make_questions([PASSAGE], QuestionMaker(writer), log)
-    make_questions([PASSAGE], QuestionMaker(writer), log)
+    make_questions([PASSAGE], writer, log)
+    make_questions([PASSAGE], writer, log)
     assert len(writer.prompts) == 3
 
 
@@ -105,8 +106,8 @@ def test_a_local_llm_writes_what_the_tokenizer_says_it_reads() -> None:
     tokenizer = tiny_tokenizer("bytes", "chatml")
     writer = LocalWriter(tiny_llm(vocabulary=len(tokenizer)), tokenizer, "tiny")
     short = PromptTemplate("Say: ", "{document}", "", chat=False)
-    one = writer.write(short, "?", [PASSAGE], 4)
-    assert one == writer.write(short, "?", [PASSAGE], 4)
+    one = writer.answer(short, "?", [PASSAGE], 4).text
+    assert one == writer.answer(short, "?", [PASSAGE], 4).text
     ids = tokenizer(as_text(short, "?", [PASSAGE]), return_tensors="pt")["input_ids"]
     expected = writer.llm.generate(ids, do_sample=False, max_new_tokens=4)[0, ids.shape[1] :]
     assert one == tokenizer.decode(expected, skip_special_tokens=True).strip()
@@ -114,8 +115,8 @@ def test_a_local_llm_writes_what_the_tokenizer_says_it_reads() -> None:
 
 def test_a_server_gets_the_same_words() -> None:
     with chat_server(lambda message: "Answer: Anna Meyer\nand more") as server:
-        writer = RemoteWriter(ChatAPI(server.url, "some-model"))
-        assert writer.write(ANSWERING, "Who built it?", [PASSAGE], 9) == "Anna Meyer"
+        writer = ChatAPI(server.url, "some-model")
+        assert writer.answer(ANSWERING, "Who built it?", [PASSAGE], 9).text == "Anna Meyer"
         (request,) = server.requests
     assert request["messages"][0]["content"] == as_text(ANSWERING, "Who built it?", [PASSAGE])
     assert request["max_tokens"] == 9

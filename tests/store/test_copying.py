@@ -17,7 +17,7 @@ from tests.store.kinds import KINDS, new_location
 
 @pytest.fixture(autouse=True)
 def _some_files_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r2ag.store.copying.PASSAGES_AT_ONCE", 4)
+    monkeypatch.setattr("r2ag.store.locations.PASSAGES_AT_ONCE", 4)
 
 
 def filled(location: str, encoder: HashingEncoder) -> AnyStore:

@@ -20,7 +20,7 @@ pytest.importorskip("psycopg", reason="needs psycopg: pip install 'r2ag[postgres
 
 
 def test_addresses():
-    from r2ag.store.postgres.address import read_address
+    from r2ag.store.postgres.connections import read_address
 
     address = read_address("postgresql://ann:s3cret@db.example.org:5433/notes?schema=minutes&sslmode=require")
     assert address.name == "postgresql://ann@db.example.org:5433/notes?schema=minutes"
@@ -201,8 +201,7 @@ def test_many_threads_search_at_once(postgres, encoder):
 
 
 def test_more_connections_than_are_kept_are_closed_whoever_filled_the_room_meanwhile(postgres, monkeypatch):
-    from r2ag.store.postgres.address import read_address
-    from r2ag.store.postgres.connections import KEPT, Connections
+    from r2ag.store.postgres.connections import KEPT, Connections, read_address
 
     connections = Connections(read_address(postgres.url("kept")))
     monkeypatch.setattr(connections._idle, "full", lambda: False)  # as another thread saw it a moment ago

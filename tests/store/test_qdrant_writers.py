@@ -145,7 +145,7 @@ def test_a_copy_that_was_killed_in_the_middle_of_a_file_is_taken_up(before, qdra
         patch.setattr("r2ag.store.locations._need", lambda *_: None)
         copying = open_store(location)
         copying._points._client = Killing(qdrant, before)
-        patch.setattr("r2ag.store.copying.create_store", lambda *_: copying)
+        patch.setattr("r2ag.store.locations.create_store", lambda *_: copying)
         with pytest.raises(Killed):
             copy_store(source, location)
     assert copy_store(source, location).copied == 1

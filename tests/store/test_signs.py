@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from r2ag.errors import InputError
-from r2ag.store import Store, StoredFile, signs
+from r2ag.store import Store, StoredFile
+from r2ag.store import vectors as signs
 from r2ag.store.database import connect_to_write
 from r2ag.types import Document
 from tests.hashing import HashingEncoder
@@ -112,8 +113,8 @@ def test_the_next_process_reads_only_what_its_file_lacks(store, vectors, monkeyp
     with store.writing() as writer, writer.batch():
         put_vectors(writer, 100, vectors[:2])
     read: list[int] = []
-    of_vectors = signs.of_vectors
-    monkeypatch.setattr(signs, "of_vectors", lambda block: (read.append(len(block)), of_vectors(block))[1])
+    signs_of = signs.signs_of
+    monkeypatch.setattr(signs, "signs_of", lambda block: (read.append(len(block)), signs_of(block))[1])
     assert found(Store.open(store.folder), vectors[0])[1] == (3001, pytest.approx(1.0))
     assert sum(read) < 2 + 3 * signs.COMPARED + 1  # the new ones, those compared, and the query
 

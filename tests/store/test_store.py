@@ -236,7 +236,7 @@ def test_metadata_that_no_condition_could_name(store, encoder, name):
 
 @given(st.text(max_size=12))
 def test_metadata_is_taken_exactly_if_a_condition_can_name_it(name):
-    from r2ag.store.writer import check_fields
+    from r2ag.store.where import check_fields
 
     try:
         check_fields({name: 1})

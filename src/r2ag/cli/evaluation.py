@@ -17,7 +17,7 @@ from r2ag.errors import InputError
 if TYPE_CHECKING:
     from r2ag.evaluation.attention import AttentionMap
     from r2ag.evaluation.choose import Choice, Score
-    from r2ag.evaluation.page.results import Results
+    from r2ag.evaluation.stored import Results
     from r2ag.types import Record
 
 
@@ -88,7 +88,7 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
     """At most `limit` of each file, of those that the adapter's own training held back."""
     from r2ag.adapter.adapter import Adapter
     from r2ag.records import read_files, split_records
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
 
     settings = Adapter.from_pretrained(adapter).config.training.get("settings", {})
     how = {name: settings[name] for name in ("held_back", "seed") if name in settings}
@@ -98,7 +98,7 @@ def held_back_records(files: list[Path], adapter: str, limit: int | None, seed: 
 
 def _drawn(files: list[Path], limit: int | None, seed: int) -> list[Record]:
     from r2ag.records import read_files
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
 
     return [record for records in read_files(files) for record in sample(records, limit, seed)]
 
@@ -226,7 +226,7 @@ def report(
         raise InputError(f"{file} is a folder; name a file for --output.")
     with libraries_to_stderr() as stdout:
         from r2ag.evaluation.page import render
-        from r2ag.evaluation.page.results import read_results
+        from r2ag.evaluation.stored import read_results
         from r2ag.io.atomic import write_whole
 
         results = read_results(folder, condition)

@@ -83,8 +83,7 @@ def parse_fields(pairs: Sequence[str]) -> dict[str, Value]:
     Raises:
         InputError: one of them is no such pair, or can't be a field's name.
     """
-    from r2ag.store.where import as_value
-    from r2ag.store.writer import check_fields
+    from r2ag.store.where import as_value, check_fields
 
     fields: dict[str, Value] = {}
     for pair in pairs:

@@ -183,8 +183,7 @@ def train(
 
 
 def _records(files: Sequence[tuple[Path, float]], limit: int | None, config: TrainingConfig) -> list[Record]:
-    from r2ag.records.mixture import mix, sample
-    from r2ag.records.split import split_records
+    from r2ag.records.split import mix, sample, split_records
 
     records = sample(mix(files, config.seed), limit, config.seed)
     split = split_records(records, config.held_back, config.seed)
@@ -259,8 +258,7 @@ def train_encoder(
         r2ag train-encoder --data nq.jsonl.gz hotpotqa.jsonl.gz --output my-encoder
         r2ag train --data nq.jsonl.gz --output my-adapter --encoder-lora my-encoder
     """
-    from r2ag.records.mixture import mix, sample
-    from r2ag.records.split import split_records
+    from r2ag.records.split import mix, sample, split_records
 
     need("train")
     _positive(epochs, "--epochs")

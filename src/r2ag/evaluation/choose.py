@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r2ag.adapter.config import AdapterConfig
 from r2ag.errors import InputError
-from r2ag.evaluation.methods import create_method, parse_methods
-from r2ag.evaluation.methods.base import Method, Spec
+from r2ag.evaluation.methods import Method, Spec, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench
 from r2ag.evaluation.methods.rag import plain_rag
 from r2ag.evaluation.metrics import acc, f1
-from r2ag.evaluation.ordering import Order
-from r2ag.evaluation.run import evaluate
+from r2ag.evaluation.run import Order, evaluate
 from r2ag.method.templates import PLAIN_FAMILIES
 from r2ag.types import Progress, RankedList, Record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import string
 from collections import Counter
@@ -12,15 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 
 from r2ag.answering.matching import holds
-from r2ag.evaluation import chinese
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_KANA = re.compile(r"[\u3040-\u30ff]")
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65]")  # with its marks
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _CJK_PUNCTUATION = (
     "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃"
     "《》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟–—‘’‛“”„‟…‧﹏．·"
 )
+# Its list has 》 but not 《.
+_LONGBENCH_PUNCTUATION = frozenset(string.punctuation + _CJK_PUNCTUATION + "〰〾〿") - frozenset("《．·")
 _WESTERN = str.maketrans("", "", string.punctuation)
 _EASTERN = str.maketrans("", "", string.punctuation + _CJK_PUNCTUATION)
 
@@ -62,10 +66,11 @@ def f1(prediction: str, golds: Sequence[str]) -> float:
     Where the gold answers are mostly Chinese, tokens are jieba's words (its `qa_f1_zh_score`), else normalised words
     (its `qa_f1_score`). Other characters without spaces between words, as in Japanese, count one by one.
     """
-    if chinese.is_chinese(golds):
-        words = chinese.answer_tokens(prediction)
-        return max((_overlap(words, chinese.answer_tokens(gold)) for gold in golds), default=0.0)
-    return max((_overlap(said.split(), gold.split()) for said, gold in _pairs(prediction, golds)), default=0.0)
+    if is_chinese(golds):
+        pairs = ((chinese_tokens(prediction), chinese_tokens(gold)) for gold in golds)
+    else:
+        pairs = ((said.split(), gold.split()) for said, gold in _pairs(prediction, golds))
+    return max((_overlap(said, gold) for said, gold in pairs), default=0.0)
 
 
 def rouge_l(prediction: str, golds: Sequence[str]) -> float:
@@ -76,7 +81,7 @@ def rouge_l(prediction: str, golds: Sequence[str]) -> float:
     package rouge, which splits at full stops and counts a repeated word once: where this is .27 on long Chinese
     answers, that is .32, so that figures compare with each other and not with LongBench's.
     """
-    scorer = _rouge_scorer(chinese.is_chinese(golds))
+    scorer = _rouge_scorer(is_chinese(golds))
     return max((float(scorer.score(gold, prediction)["rougeL"].fmeasure) for gold in golds), default=0.0)
 
 
@@ -120,11 +125,46 @@ def _overlap(said: Sequence[str], gold: Sequence[str]) -> float:
 
 
 @cache
-def _rouge_scorer(is_chinese: bool) -> Any:
+def _rouge_scorer(in_chinese: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=chinese.words if is_chinese else _words))
+    return RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=chinese_words if in_chinese else _words))
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", _CJK.sub(r" \g<0> ", text.lower()))
+
+
+def is_chinese(texts: Sequence[str]) -> bool:
+    """Whether at least half of the letters and digits are Chinese characters; kana mean Japanese."""
+    letters = re.findall(r"[^\W_]", "".join(texts))
+    return 2 * sum(_HAN.match(letter) is not None for letter in letters) >= max(len(letters), 1) and not any(
+        _KANA.search(text) for text in texts
+    )
+
+
+def chinese_words(text: str) -> list[str]:
+    """All words and marks of a Chinese text, without spaces; cut by jieba, as LongBench does it."""
+    return [word for word in _segmenter().cut(text, cut_all=False) if word.strip()]
+
+
+def chinese_tokens(text: str) -> list[str]:
+    """Words in lower case without punctuation: the tokens of LongBench's `qa_f1_zh_score`."""
+    words = (word.lower() for word in chinese_words(text))
+    bare = ("".join(c for c in word if c not in _LONGBENCH_PUNCTUATION and not c.isspace()) for word in words)
+    return [word for word in bare if word]
+
+
+@cache
+def _segmenter() -> Any:
+    """jieba keeps its dictionary in a file in the folder that all users share; ours is in the user's own cache."""
+    import jieba
+
+    from r2ag.models.wheels import cache_folder
+
+    jieba.setLogLevel(logging.WARNING)
+    folder = cache_folder() / "jieba"
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = jieba.Tokenizer()
+    tokenizer.tmp_dir = str(folder)
+    return tokenizer

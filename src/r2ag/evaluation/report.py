@@ -9,15 +9,10 @@ from typing import Any
 
 from r2ag.evaluation.intervals import mcnemar, mean_interval, paired_interval
 from r2ag.evaluation.methods import Prediction
-from r2ag.evaluation.metrics import (
-    Scores,
-    answer_words,
-    is_yes_no,
-    score,
-)
-from r2ag.evaluation.outcome import Evaluation
+from r2ag.evaluation.metrics import Scores, answer_words, is_yes_no, score
 from r2ag.evaluation.ranking import labels_of, ranking_figures
-from r2ag.evaluation.reliability import brier_skill_score, expected_calibration_error, roc_auc
+from r2ag.evaluation.stored import Evaluation
+from r2ag.evaluation.trust import brier_skill_score, expected_calibration_error, roc_auc
 from r2ag.types import Record
 
 PAIRED = ("acc", "acc_word", "f1")

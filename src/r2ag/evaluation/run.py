@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Method, Prediction, create_method, parse_methods
-from r2ag.evaluation.ordering import Order, arrange
-from r2ag.evaluation.outcome import Evaluation
-from r2ag.evaluation.predictions import PredictionFile, digest_of
-from r2ag.evaluation.stored import write_stored
+from r2ag.evaluation.stored import Evaluation, PredictionFile, digest_of, write_stored
 from r2ag.io.atomic import write_whole
 from r2ag.types import Progress, RankedList, Record
 
@@ -21,6 +20,31 @@ if TYPE_CHECKING:
     from r2ag.encoder.encoder import FeatureEncoder
 
 ASSESSED_AT_ONCE = 64
+
+Order = Literal["encoder", "shuffled", "given"] | Callable[[RankedList], RankedList]
+"""By the encoder's similarity; the same shuffled; as the records have it (some data sets put the gold document first);
+or by a ranking of one's own."""
+
+
+def arrange(ranked: RankedList, order: Order, k: int | None = None, seed: int = 0) -> RankedList:
+    """The list in its order, cut to its first `k`; shuffling comes after the cut, so that the best k stay.
+
+    Raises:
+        InputError: the order is unknown, or k is less than 1.
+    """
+    if k is not None and k < 1:
+        raise InputError(f"k is {k}; give a number of documents from 1.")
+    if not callable(order) and order not in ("encoder", "shuffled", "given"):
+        raise InputError(f"There is no order {order!r}; choose encoder, shuffled or given.")
+    if callable(order):
+        ranked = order(ranked)
+    elif order != "given":
+        ranked = rank_by_similarity(ranked)
+    kept = list(range(len(ranked)))[:k]
+    if order == "shuffled":
+        # The seed and the question decide, so that a record is shuffled alike whatever it is evaluated with.
+        random.Random(f"{seed}:{ranked.question}").shuffle(kept)
+    return ranked.reordered(kept)
 
 
 def evaluate(
@@ -97,7 +121,7 @@ def run_evaluation(
     from r2ag.evaluation.report import results
     from r2ag.evaluation.table import markdown
     from r2ag.records import read_files
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
     from r2ag.records.vectors import describe_records
 
     specs = parse_methods(methods)

@@ -15,8 +15,7 @@ import numpy as np
 from r2ag.answering.matching import stands_in
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.records.formats.reading import read_rows
-from r2ag.records.formats.row import Row
+from r2ag.records.formats.rows import Row, read_rows
 from r2ag.types import Document, Record
 
 

@@ -11,13 +11,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from r2ag.answering.matching import stands_in
+from r2ag.engines.chat_api import ChatAPI, Completion
 from r2ag.io import journal
-from r2ag.method.prompting import PromptTemplate
+from r2ag.method.prompting import PromptBuilder, PromptTemplate
 from r2ag.method.templates import plain_template
-from r2ag.records.question_writer import QuestionWriter
 from r2ag.types import Document, Progress, Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _EXAMPLES = """Text: Filter coffee
 In 1908 Melitta Bentz, a housewife in Dresden, pierced the bottom of a brass pot and laid blotting paper from a school
@@ -58,31 +62,59 @@ class Made:
     left_out: str = ""
 
 
-@dataclass(frozen=True)
-class QuestionMaker:
-    """Asks a writer for a question and checks it with two more prompts."""
+class LocalWriter:
+    """Greedy generation by an LLM without an adapter; no document can forge a token."""
 
-    writer: QuestionWriter
+    def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
+        from r2ag.method.model import context_window
 
-    def make(self, passage: Document) -> Made:
-        """The passage's question."""
-        # The prompt shows no question, but every prompt is built with one.
-        written = _WRITTEN.match(self.writer.write(ASKING, "Which?", [passage], NEW_TOKENS))
-        if written is None:
-            return Made("", "", "no question")
-        made = Made(written["question"].strip(), written["answer"].strip().rstrip("."))
-        return replace(made, left_out=_fault(made, passage) or self._check(made, passage))
+        self.llm = llm
+        self.tokenizer = tokenizer
+        self.name = name
+        self._builders: dict[PromptTemplate, PromptBuilder] = {}
+        self._window = context_window(llm) or 4096
 
-    def _check(self, made: Made, passage: Document) -> str:
-        from_passage = self.writer.write(ANSWERING, made.question, [passage], NEW_TOKENS)
-        if not stands_in(made.answer, from_passage):
-            return "not answered from the passage"
-        without = self.writer.write(ANSWERING, made.question, [], NEW_TOKENS)
-        return "answered without the passage" if stands_in(made.answer, without) else ""
+    def answer(
+        self, template: PromptTemplate, question: str, documents: Sequence[Document], max_new_tokens: int
+    ) -> Completion:
+        """The text behind the template's cue, as ChatAPI.answer gives it."""
+        import torch
+
+        from r2ag.engines.transformers import TransformersEngine
+        from r2ag.method.embeddings import MixedEmbeddings
+
+        if template not in self._builders:
+            self._builders[template] = PromptBuilder(self.tokenizer, template, slots=0)
+        builder = self._builders[template]
+        prompt = builder.build(question, documents, self._window - max_new_tokens)
+        ids = torch.tensor([prompt.ids], device=self.llm.device)
+        with torch.inference_mode():
+            mixed = MixedEmbeddings(self.llm.get_input_embeddings()(ids), torch.ones_like(ids))
+            engine = TransformersEngine(self.llm, self.tokenizer, builder.end_of_turn)
+            return Completion(engine.generate(mixed, max_new_tokens, stop=template.stop)[0].text)
+
+
+QuestionWriter = LocalWriter | ChatAPI
+
+
+def make_question(passage: Document, writer: QuestionWriter) -> Made:
+    """Asks for a question of the passage, and checks it with two more prompts."""
+    # The prompt shows no question, but every prompt is built with one.
+    written = _WRITTEN.match(writer.answer(ASKING, "Which?", [passage], NEW_TOKENS).text)
+    if written is None:
+        return Made("", "", "no question")
+    made = Made(written["question"].strip(), written["answer"].strip().rstrip("."))
+    if fault := _fault(made, passage):
+        return replace(made, left_out=fault)
+    if not stands_in(made.answer, writer.answer(ANSWERING, made.question, [passage], NEW_TOKENS).text):
+        return replace(made, left_out="not answered from the passage")
+    if stands_in(made.answer, writer.answer(ANSWERING, made.question, [], NEW_TOKENS).text):
+        return replace(made, left_out="answered without the passage")
+    return made
 
 
 def make_questions(
-    passages: Sequence[Document], maker: QuestionMaker, log: Path, progress: Progress | None = None
+    passages: Sequence[Document], writer: QuestionWriter, log: Path, progress: Progress | None = None
 ) -> list[Made]:
     """One Made a passage. Each is added to `log` at once, and a later run takes it from there."""
     names = [field.name for field in fields(Made)]
@@ -90,9 +122,9 @@ def make_questions(
     done = {str(line["key"]): Made(*(line[name] for name in names)) for line in lines}
     made, kept = [], 0
     for number, passage in enumerate(passages, start=1):
-        key = _key(maker.writer.name, passage)
+        key = _key(writer.name, passage)
         if key not in done:
-            done[key] = maker.make(passage)
+            done[key] = make_question(passage, writer)
             journal.append(log, {"key": key} | asdict(done[key]))
         made.append(done[key])
         kept += not done[key].left_out

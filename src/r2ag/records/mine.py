@@ -1,18 +1,21 @@
-"""Mines distractors for records: passages of a pool that are near to the question and hold none of the answers."""
+"""Mines distractors for records: reads a pool of passages, and takes those near to a question that hold no answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from r2ag.answering.matching import stands_in, words
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
+from r2ag.records.formats.rows import Row, read_passages
 from r2ag.types import Document, Record
 
 ROWS_AT_ONCE = 256
+_JSON = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
 def mine_distractors(
@@ -54,3 +57,32 @@ def _with_distractors(record: Record, order: np.ndarray, pool: Sequence[Document
         if passage not in own and not any(stands_in(answer, passage) for answer in answers):
             chosen.append(replace(pool[index], relevant=False))
     return replace(record, documents=(*relevant, *chosen))
+
+
+def read_pool(paths: Sequence[Path], encoder: FeatureEncoder) -> list[Document]:
+    """The passages of JSON lines, and of files and folders that `r2ag.corpus` reads, in the encoder's sizes.
+
+    JSON lines hold "text" and, if they like, "title" (BEIR's corpora), or "contents", whose first line is the title
+    (FlashRAG's).
+
+    Raises:
+        InputError: a path is missing or a line holds no passage; names it.
+    """
+    from r2ag.corpus import read_documents
+
+    passages = [_passage(row) for path in paths if _is_json(path) for row in read_passages(path)]
+    others = [path for path in paths if not _is_json(path)]
+    return passages + (read_documents(others, encoder.count_tokens, encoder.passage_tokens) if others else [])
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.lower().endswith(_JSON)
+
+
+def _passage(row: Row) -> Document:
+    if row.has("text"):
+        return Document(row.text("text"), row.optional_text("title"))
+    if not row.has("contents"):
+        raise InputError(f'{row.where}: a passage needs "text" or "contents".')
+    title, _, text = row.text("contents").partition("\n")
+    return Document(text.strip(), title.strip().strip('"')) if text.strip() else Document(title)

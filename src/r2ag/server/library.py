@@ -28,7 +28,7 @@ from r2ag.errors import InputError
 from r2ag.io.atomic import whole_file
 from r2ag.server.errors import ApiError, store_errors
 from r2ag.store import AnySnapshot, AnyStore, Store, index_files, remove_files
-from r2ag.store.writer import storable
+from r2ag.store.where import storable
 
 UPLOADS = "uploads"
 MAX_NAME_BYTES = 200

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -173,8 +173,10 @@ class AnyStore(ABC):
         probe = Probe.of(encoder)  # first, so that nothing is made if a server of encoders does not answer
         cls.make(location, probe)
         store = cls.open(location)
-        with closed_on_error(store):
+        with ExitStack() as on_error:
+            on_error.callback(store.close)
             store.check_encoder(probe)
+            on_error.pop_all()
         return store
 
     @abstractmethod
@@ -319,17 +321,3 @@ def stored_probe(encoder: object, dimension: object, vectors: object, name: str)
         return Probe(str(encoder), np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension))  # type: ignore[call-overload]
     except (TypeError, ValueError):
         raise damaged(name, "its description of the encoder can't be read") from None
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-@contextmanager
-def closed_on_error(opened: _Closable) -> Iterator[None]:
-    """Closes what was opened if the block fails."""
-    try:
-        yield
-    except BaseException:
-        opened.close()
-        raise

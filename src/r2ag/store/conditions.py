@@ -16,6 +16,8 @@ Value = str | int | float
 
 COLUMNS = ("source", "title", "section", "modified")
 """The fields that every document has; others are its own metadata."""
+SQL_COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
+CHUNKS = "chunks JOIN files ON files.id = chunks.file"
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<": operator.lt,

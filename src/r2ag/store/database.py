@@ -23,7 +23,6 @@ from r2ag.store.words import TABLE
 DATABASE, LOCK = "store.sqlite", "store.lock"
 FORMAT_VERSION = 1
 WAIT_SECONDS = 10
-CHUNKS = "chunks JOIN files ON files.id = chunks.file"
 
 # Rows of `chunks` never change and no id is used again: what is new has a higher id, what is gone is missing.
 _SCHEMA = (

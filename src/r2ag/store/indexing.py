@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from r2ag.encoder.pool import EncoderPool
 from r2ag.errors import InputError
 from r2ag.store.base import AnyStore, AnyWriter, StoredFile
 from r2ag.store.conditions import Value
-from r2ag.store.writer import check_fields, storable, with_fields
+from r2ag.store.where import check_fields, storable
 from r2ag.types import Document, Progress
 
 # Read before they are encoded, which goes by length: the more there are, the less has to be padded. A pool of encoders
@@ -68,7 +68,8 @@ def index_files(
     with store.writing() as writer:
         with store.snapshot() as snapshot:
             known = snapshot.files()
-        indexing = _Indexing(writer, encoder, known, fields or {}, on_progress or (lambda what, done, total: None))
+        progress = on_progress or (lambda what, done, total: None)
+        indexing = _Indexing(writer, encoder, known, dict(fields or {}), progress)
         return indexing.run([_absolute(path) for path in paths])
 
 
@@ -110,7 +111,7 @@ class _Indexing:
     writer: AnyWriter
     encoder: TextEncoder
     known: Mapping[str, StoredFile]
-    fields: Mapping[str, Value]
+    fields: dict[str, Value]
     on_progress: Progress
     stopped: bool = False
     done: int = 0
@@ -173,7 +174,7 @@ class _Indexing:
         is_unfinished = known is not None and not known.digest
         if known is None or is_unfinished or (known.size, known.modified) != (facts.st_size, facts.st_mtime):
             return facts.st_size
-        if (described := with_fields(known, self.fields)) != known:
+        if (described := replace(known, fields=known.fields | self.fields)) != known:
             batch.described.append(described)
         self.counts["unchanged"] += 1
         return None
@@ -189,7 +190,7 @@ class _Indexing:
             return 0
         if file.unread:
             self.unread.append((source, file.unread))
-        fields = {**(known.fields if known else {}), **self.fields}
+        fields = (known.fields if known else {}) | self.fields
         stored = StoredFile(source, file.digest, file.size, file.modified, fields)
         if known and known.digest == file.digest:
             self.counts["unchanged"] += 1

@@ -20,7 +20,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -34,10 +34,9 @@ from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
 from r2ag.store import base
 from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile
-from r2ag.store.bm25 import passage_weights, place, question_stems, sparse
 from r2ag.store.conditions import COLUMNS, Compared, Condition, Joined, Modified, Not, Value
-from r2ag.store.where import as_value, read_where
-from r2ag.store.writer import storable, storable_fields, storable_texts
+from r2ag.store.where import as_value, read_where, storable, storable_fields, storable_texts
+from r2ag.store.words import passage_weights, place, question_stems, sparse
 from r2ag.types import Document
 
 EXACT_UP_TO = 20_000
@@ -62,9 +61,11 @@ class QdrantStore(AnyStore):
     @classmethod
     def open(cls, location: str | Path) -> QdrantStore:
         points = QdrantPoints(str(location))
-        with base.closed_on_error(points):
+        with ExitStack() as on_error:
+            on_error.callback(points.close)
             if (encoder := points.encoder()) is None:
                 raise base.no_store(location)
+            on_error.pop_all()
         return cls(points, encoder)
 
     @classmethod

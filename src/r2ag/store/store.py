@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -21,47 +21,20 @@ from filelock import FileLock, Timeout
 
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
-from r2ag.store.base import (
-    AnySnapshot,
-    AnyStore,
-    AnyWriter,
-    Hit,
-    StoredFile,
-    being_written,
-    check_vectors,
-    closed,
-    damaged,
-    no_store,
-)
-from r2ag.store.conditions import Compared, Like, Sql, Value, to_sql
-from r2ag.store.database import (
-    CHUNKS,
-    DATABASE,
-    FORMAT_VERSION,
-    LOCK,
-    Meta,
-    connect,
-    connect_to_write,
-    create_tables,
-    has_tables,
-    plain_errors,
-    read_meta,
-    transaction,
-)
-from r2ag.store.matrix import Matrix, StoredVectors, current_matrix, pack
-from r2ag.store.signs import EXACT_LIMIT, Signs, current_signs
-from r2ag.store.where import read_where
+from r2ag.store import base, database
+from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile
+from r2ag.store.conditions import CHUNKS, SQL_COLUMNS, Compared, Like, Sql, Value, to_sql
+from r2ag.store.database import DATABASE, LOCK, Meta, connect_to_write, plain_errors, read_meta, transaction
+from r2ag.store.vectors import EXACT_LIMIT, Matrix, Signs, StoredVectors, current_matrix, current_signs
+from r2ag.store.where import read_where, storable, storable_fields, storable_texts
 from r2ag.store.words import any_word, indexed
-from r2ag.store.writer import storable, storable_fields, storable_texts
 from r2ag.types import Document
-
-_COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
 
 
 class Store(AnyStore):
     """A folder with a database. It is connected to the database only while a snapshot or a writer is in use."""
 
-    FORMAT_VERSION = FORMAT_VERSION
+    FORMAT_VERSION = database.FORMAT_VERSION
 
     def __init__(self, folder: Path, encoder: Probe) -> None:
         super().__init__(str(folder), encoder)
@@ -76,10 +49,10 @@ class Store(AnyStore):
         folder = Path(location)
         _refuse_file(folder)
         if not (folder / DATABASE).is_file():
-            raise no_store(folder)
-        with plain_errors(folder), closing(connect(folder)) as connection:
-            if not has_tables(connection):
-                raise no_store(folder)
+            raise base.no_store(folder)
+        with plain_errors(folder), closing(database.connect(folder)) as connection:
+            if not database.has_tables(connection):
+                raise base.no_store(folder)
             return cls(folder, read_meta(connection, folder).encoder)
 
     @classmethod
@@ -89,8 +62,8 @@ class Store(AnyStore):
         if not (folder / DATABASE).is_file():
             _make_folder(folder)
         with _lock(folder), plain_errors(folder), closing(connect_to_write(folder)) as connection:
-            if not has_tables(connection):
-                create_tables(connection, encoder)
+            if not database.has_tables(connection):
+                database.create_tables(connection, encoder)
 
     def close(self) -> None:
         self._is_closed = True
@@ -99,15 +72,19 @@ class Store(AnyStore):
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         self._check_open()
-        with plain_errors(self.folder), closing(connect(self.folder)) as connection:
+        with plain_errors(self.folder), closing(database.connect(self.folder)) as connection:
             connection.execute("BEGIN")
             meta = read_meta(connection, self.folder)
-            yield Snapshot(connection, meta, self.folder, lambda reader: self._current(reader, meta))
+            yield Snapshot(self, connection, meta)
 
     @contextmanager
     def writing(self) -> Iterator[StoreWriter]:
         self._check_open()
-        with _lock(self.folder), plain_errors(self.folder), closing(connect_to_write(self.folder)) as connection:
+        with (
+            _lock(self.folder),
+            plain_errors(self.folder),
+            closing(connect_to_write(self.folder)) as connection,
+        ):
             yield StoreWriter(connection, read_meta(connection, self.folder), self.folder)
 
     def bytes_on_disk(self) -> int:
@@ -120,7 +97,7 @@ class Store(AnyStore):
                 generation = read_meta(writer.connection, self.folder).generation
                 current_matrix(writer.connection, Matrix.empty(self.encoder.dimension), generation, self.folder)
         if problem is not None:
-            raise damaged(self.folder, problem)
+            raise base.damaged(self.folder, problem)
 
     def compact(self) -> None:
         """Needs as much disk again meanwhile; see AnyStore.compact."""
@@ -132,10 +109,10 @@ class Store(AnyStore):
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise closed(self.name)
+            raise base.closed(self.name)
 
-    def _current(self, connection: sqlite3.Connection, meta: Meta) -> Matrix | Signs:
-        """The vectors to search, or for a large store their signs."""
+    def searched(self, connection: sqlite3.Connection, meta: Meta) -> Matrix | Signs:
+        """The vectors that a snapshot searches, or for a large store their signs."""
         generation, dimension = meta.generation, self.encoder.dimension
         with self._searched_lock:
             if self._searched_id != meta.id:
@@ -159,17 +136,10 @@ class Store(AnyStore):
 class Snapshot(AnySnapshot):
     """The store as it was when its transaction began; made by `Store.snapshot`."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        meta: Meta,
-        folder: Path,
-        searched: Callable[[sqlite3.Connection], Matrix | Signs],
-    ) -> None:
+    def __init__(self, store: Store, connection: sqlite3.Connection, meta: Meta) -> None:
         self.meta = meta
+        self._store = store
         self._connection = connection
-        self._folder = folder
-        self._searched = searched
 
     def __len__(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
@@ -182,9 +152,9 @@ class Snapshot(AnySnapshot):
         }
 
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
-        """Exact up to signs.EXACT_LIMIT passages; in larger stores a few may be missed. See AnySnapshot.nearest."""
+        """Exact up to vectors.EXACT_LIMIT passages; in larger stores a few may be missed. See AnySnapshot.nearest."""
         among = None if where is None else self._ids(where)
-        searched = self._searched(self._connection)
+        searched = self._store.searched(self._connection, self.meta)
         if isinstance(searched, Signs):
             ids = searched.candidates(vector, k, among)
             searched, among = Matrix(searched.generation, ids, self.vectors(ids.tolist())), None
@@ -220,7 +190,7 @@ class Snapshot(AnySnapshot):
         )
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
-        stored = StoredVectors(self._connection, self.meta.encoder.dimension, self._folder)
+        stored = StoredVectors(self._connection, self.meta.encoder.dimension, self._store.folder)
         return stored.read(ids).copy()  # torch wants to be able to write
 
     def _ids(self, where: str) -> np.ndarray:
@@ -246,15 +216,15 @@ class StoreWriter(AnyWriter):
             self.connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
     def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
-        vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
+        vectors = base.check_vectors(vectors, file.source, len(documents), self._dimension)
         self.remove(file.source)
         insert = "INSERT INTO files (source, digest, size, modified, fields) VALUES (?, ?, ?, ?, ?)"
         file_id = self.connection.execute(insert, _row(file)).lastrowid
-        for document, vector in zip(documents, pack(vectors), strict=True):
+        for document, vector in zip(documents, vectors.astype("<f4"), strict=True):
             texts = storable_texts(document)
             insert = "INSERT INTO chunks (file, text, title, section, place) VALUES (?, ?, ?, ?, ?)"
             chunk = self.connection.execute(insert, (file_id, *texts)).lastrowid
-            self.connection.execute("INSERT INTO vectors (chunk, vector) VALUES (?, ?)", (chunk, vector))
+            self.connection.execute("INSERT INTO vectors (chunk, vector) VALUES (?, ?)", (chunk, vector.tobytes()))
             words = (chunk, indexed(texts[1]), indexed(texts[0]))
             self.connection.execute("INSERT INTO words (rowid, title, text) VALUES (?, ?, ?)", words)
 
@@ -291,8 +261,8 @@ def passages_where(expression: str) -> Sql:
 
 def _comparison(leaf: Compared | Like) -> Sql:
     # As the writer's JSON spells the name (é is \u00e9 there): SQLite before 3.45 compares the two byte by byte.
-    path = () if leaf.field in _COLUMNS else (f"$.{json.dumps(leaf.field)}",)
-    column = _COLUMNS.get(leaf.field, "json_extract(files.fields, ?)")
+    path = () if leaf.field in SQL_COLUMNS else (f"$.{json.dumps(leaf.field)}",)
+    column = SQL_COLUMNS.get(leaf.field, "json_extract(files.fields, ?)")
     values: tuple[Value, ...]
     match leaf:
         case Like(_, pattern):
@@ -332,7 +302,7 @@ def _lock(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise being_written(folder) from None
+        raise base.being_written(folder) from None
     except OSError as error:
         raise InputError(f"Nothing can be written to the store {folder} ({error.strerror}).") from None
     try:

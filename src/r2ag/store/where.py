@@ -1,4 +1,4 @@
-"""The language of `--where`: which documents a search may find.
+"""The language of `--where`, which documents a search may find, and the metadata that it can name.
 
     team = 'bridges' and modified >= 2024-01-01 and not (section like '%index%' or year in (2019, 2020))
 
@@ -10,29 +10,24 @@ a part of any SQL: names are looked up, values are parameters.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from r2ag.errors import InputError
-from r2ag.store.conditions import (
-    COLUMNS,
-    Compared,
-    Condition,
-    Joined,
-    Leaf,
-    Like,
-    Modified,
-    Not,
-    Value,
-)
+from r2ag.store.base import StoredFile
+from r2ag.store.conditions import COLUMNS, Compared, Condition, Joined, Leaf, Like, Modified, Not, Value
+from r2ag.types import Document
 
 MAX_CHARACTERS = 2000
 MAX_DEPTH = 15  # as deep as SQLite's own parser follows
 MAX_CHOICES = 200  # SQLite reads a thousand nested operators, no more
 MAX_WILDCARDS = 5  # the time that LIKE takes may grow with a power of their number
-FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
+MAX_FIELDS = 64
+MAX_FIELD_CHARACTERS = 1000
+_FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")
+_RESERVED = {"and", "or", "not", "in", "like", *COLUMNS}
 
 _Node = Callable[[], "Condition"]
 _TOKEN = re.compile(
@@ -138,7 +133,7 @@ class _Parser:
         return condition
 
     def _comparison(self) -> Condition:
-        if self._token.kind != "word" or not FIELD_NAME.fullmatch(self._token.text):
+        if self._token.kind != "word" or not _FIELD_NAME.fullmatch(self._token.text):
             self._refuse("the name of a field")
         field = self._next().text
         negated = self._accept("not")
@@ -193,7 +188,7 @@ def _tokens(expression: str) -> list[_Token]:
         kind, found = match.lastgroup or "", match.group(match.lastgroup or 0)
         if kind == "quoted":
             found = found[1:-1].replace(found[0] * 2, found[0])
-        tokens.append(_Token(kind, found.encode("utf-8", "backslashreplace").decode()))
+        tokens.append(_Token(kind, storable(found)))
         at = match.end()
     return [*tokens, _Token("end", "")]
 
@@ -222,3 +217,37 @@ def _compare_time(sign: str, text: str) -> Modified:
         ">": Modified(end, None),
         ">=": Modified(first, None),
     }[sign]
+
+
+def storable(text: str) -> str:
+    """Half characters (as in file names that are no UTF-8) become escapes, since UTF-8 can't hold them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def storable_texts(document: Document) -> list[str]:
+    """A passage's text, title, section and place."""
+    return [storable(text) for text in (document.text, document.title, document.section, document.place)]
+
+
+def storable_fields(file: StoredFile) -> dict[str, Value]:
+    """A file's own metadata, checked."""
+    check_fields(file.fields)
+    return {name: storable(value) if isinstance(value, str) else value for name, value in file.fields.items()}
+
+
+def check_fields(fields: Mapping[str, Value]) -> None:
+    """Refuses metadata that a search could not name.
+
+    Raises:
+        InputError: says which.
+    """
+    if len(fields) > MAX_FIELDS:
+        raise InputError(f"There are {len(fields)} metadata fields; a file takes at most {MAX_FIELDS}.")
+    for name, value in fields.items():
+        if not _FIELD_NAME.fullmatch(name) or name.lower() in _RESERVED:
+            raise InputError(
+                f"A metadata field can't be named {name[:80]!r}; begin with a letter, use letters, digits, _ . and -, "
+                f"and none of {', '.join(sorted(_RESERVED))}."
+            )
+        if len(str(value)) > MAX_FIELD_CHARACTERS:
+            raise InputError(f"The metadata field {name} is longer than {MAX_FIELD_CHARACTERS:,} characters; cut it.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods import Spec
-from r2ag.evaluation.ordering import Order
+from r2ag.evaluation.run import Order
 from r2ag.pipeline import Pipeline
 from r2ag.types import RankedList, Record
 

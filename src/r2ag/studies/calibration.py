@@ -15,9 +15,8 @@ import numpy as np
 from r2ag.errors import InputError
 from r2ag.evaluation.intervals import Interval, drawn_counts
 from r2ag.evaluation.methods.rag import cosines
-from r2ag.evaluation.reliability import BINS
 from r2ag.evaluation.table import Table
-from r2ag.evaluation.trust import Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
+from r2ag.evaluation.trust import BINS, Lists, Said, areas, brier_skill, calibration_error, over_records, three_lists
 from r2ag.pipeline import Pipeline
 from r2ag.studies.base import Line, Measure, Options, Plan
 from r2ag.studies.outcome import Outcome, counted

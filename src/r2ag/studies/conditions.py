@@ -17,10 +17,9 @@ from r2ag.answering.reader import Reader
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.evaluation.methods import Method, Prediction, Spec, create_method, parse_methods
 from r2ag.evaluation.methods.bench import Bench, adapter_settings, llm_fingerprint
-from r2ag.evaluation.predictions import digest_of
 from r2ag.evaluation.ranking import average_precisions
 from r2ag.evaluation.run import evaluate
-from r2ag.evaluation.stored import write_stored
+from r2ag.evaluation.stored import digest_of, write_stored
 from r2ag.io.atomic import write_whole
 from r2ag.models import load_llm
 from r2ag.pipeline import Pipeline

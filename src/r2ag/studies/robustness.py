@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from r2ag.encoder.encoder import rank_by_similarity
 from r2ag.errors import InputError
-from r2ag.evaluation.ordering import Order
+from r2ag.evaluation.run import Order
 from r2ag.studies.base import UNCHANGED, Condition, Options, Plan, Preparation, Setting
 from r2ag.studies.outcome import Outcome
 from r2ag.studies.plots import Plots, bars, lines

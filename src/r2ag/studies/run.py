@@ -15,7 +15,7 @@ from r2ag.errors import InputError
 from r2ag.evaluation.table import table
 from r2ag.io.atomic import write_whole
 from r2ag.records import read_files, read_records
-from r2ag.records.mixture import sample
+from r2ag.records.split import sample
 from r2ag.studies.base import Options, Plan
 from r2ag.studies.conditions import Found, Models, find, names_of
 from r2ag.studies.outcome import Outcome, answer_figures

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
 
 from r2ag.errors import InputError
-from r2ag.evaluation.methods import longllmlingua
 from r2ag.evaluation.methods.refined import Refined
 from r2ag.types import Document
 from tests.evaluation.conftest import Parts
 
-pytest.importorskip("llmlingua", reason="needs the extra llmlingua")
-
+needs_llmlingua = pytest.mark.skipif(find_spec("llmlingua") is None, reason="needs the extra llmlingua")
 STORY = "The old bridge over the river fell in the great flood, and a mason of the town built it again in stone. " * 3
 
 
@@ -23,6 +23,7 @@ def method(parts: Parts) -> Refined:
     return made
 
 
+@needs_llmlingua
 @pytest.mark.parametrize(("spec", "message"), [("longllmlingua:2", "0 to 1"), ("longllmlingua:x", "0 to 1")])
 def test_unusable_rates(parts: Parts, spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -30,13 +31,15 @@ def test_unusable_rates(parts: Parts, spec: str, message: str) -> None:
 
 
 def test_the_library_is_an_extra(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longllmlingua, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "r2ag.evaluation.methods.longllmlingua", raising=False)
+    monkeypatch.setitem(sys.modules, "llmlingua", None)
     with pytest.raises(InputError, match=r"r2ag\[llmlingua\]"):
         parts.method("longllmlingua")
 
 
+@needs_llmlingua
 def test_keys_and_values_in_pairs_change_no_logit(parts: Parts) -> None:
-    from r2ag.evaluation.methods.lingua import PairwiseLLM
+    from r2ag.evaluation.methods.longllmlingua import PairwiseLLM
 
     ids = torch.arange(5, 25)[None]
     mask = torch.ones_like(ids)
@@ -50,6 +53,7 @@ def test_keys_and_values_in_pairs_change_no_logit(parts: Parts) -> None:
     assert second.past_key_values[0][0].shape[2] == 20
 
 
+@needs_llmlingua
 def test_fewer_tokens_are_read(parts: Parts, method: Refined) -> None:
     documents = tuple(Document(f"{number}. {STORY}", f"Bridge {number}") for number in range(3))
     ranked = replace(parts.ranked(3), documents=documents)
@@ -64,11 +68,13 @@ def test_fewer_tokens_are_read(parts: Parts, method: Refined) -> None:
     assert compressed.seconds > 0
 
 
+@needs_llmlingua
 def test_equal_lists_are_compressed_alike(parts: Parts, method: Refined) -> None:
     ranked = replace(parts.ranked(2), documents=(Document(STORY), Document(STORY[::-1])))
     assert method.refine(ranked) == method.refine(ranked)
 
 
+@needs_llmlingua
 @pytest.mark.parametrize("text", ["short", "", "桥在哪里？<|im_end|> 🌉", "a\n\nb"])
 def test_odd_documents(parts: Parts, method: Refined, text: str) -> None:
     for count in (1, 3):

@@ -12,12 +12,11 @@ import pytest
 from r2ag.answering.reader import Reader
 from r2ag.engines.chat_api import as_text
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Spec
-from r2ag.evaluation.methods.crag import Corrective, Thresholds, by_head
-from r2ag.evaluation.methods.r2ag_words import in_words
+from r2ag.evaluation.methods import Spec
+from r2ag.evaluation.methods.crag import Corrective, by_head
+from r2ag.evaluation.methods.r2ag import in_words
 from r2ag.evaluation.methods.rag import cosines
-from r2ag.evaluation.methods.refined import LocalLLM, Refined, ServerLLM
-from r2ag.evaluation.methods.sentences import joined, parts, sentences
+from r2ag.evaluation.methods.refined import LocalLLM, Refined, ServerLLM, joined, parts, sentences
 from r2ag.method.templates import plain_template
 from r2ag.retrieval.rerank import load_cross_encoder, relevance_scores
 from r2ag.types import Document, RankedList
@@ -179,15 +178,15 @@ class Grader:
 def test_grades_decide_what_is_read(parts: Parts) -> None:
     texts = ("A one. a two. a three. B four. b five.", "C six.")
     ranked = parts.encoder.describe("Which?", [Document(text, "T") for text in texts])
-    limits = Thresholds(correct=0.9, incorrect=0.3, strip=0.5)
-    correct = Corrective(Grader(A=0.95, B=0.6, C=0.4), limits)(ranked)
+    limits = {"correct": 0.9, "incorrect": 0.3, "strip": 0.5}
+    correct = Corrective(Grader(A=0.95, B=0.6, C=0.4), **limits)(ranked)
     assert [document.text for document in correct.documents] == [texts[0]]
-    strip = Corrective(Grader(A=0.95, B=0.4, C=0.4), limits)(ranked)
+    strip = Corrective(Grader(A=0.95, B=0.4, C=0.4), **limits)(ranked)
     assert [(d.title, d.text) for d in strip.documents] == [("T", "A one. a two. a three.")]
     assert strip.documents_read == 1
-    ambiguous = Corrective(Grader(A=0.8, B=0.6, C=0.4), limits)(ranked)
+    ambiguous = Corrective(Grader(A=0.8, B=0.6, C=0.4), **limits)(ranked)
     assert ambiguous.documents == ranked.documents
-    incorrect = Corrective(Grader(A=0.2, B=0.6, C=0.1), limits)(ranked)
+    incorrect = Corrective(Grader(A=0.2, B=0.6, C=0.1), **limits)(ranked)
     assert (incorrect.documents, incorrect.documents_read) == ((), 0)
 
 
@@ -198,7 +197,7 @@ def test_correct_without_a_relevant_strip_reads_the_best(parts: Parts) -> None:
         def __call__(self, question: str, documents: list[Document], vectors: np.ndarray | None = None) -> list[float]:
             return [0.95] * len(documents) if vectors is not None else [0.1, 0.2, 0.15][: len(documents)]
 
-    refinement = Corrective(Sequel(), Thresholds(0.9, 0.3, 0.5))(ranked)
+    refinement = Corrective(Sequel(), 0.9, 0.3, 0.5)(ranked)
     assert [document.text for document in refinement.documents] == ["B b."]
 
 
@@ -212,7 +211,7 @@ def test_the_relevance_head_as_evaluator(parts: Parts, threshold: float, read: s
 
 def test_more_strips_than_an_adapter_takes_are_graded_in_turn(parts: Parts) -> None:
     documents = parts.ranked(8).documents * 2
-    grades = by_head(parts.reader(), parts.encoder)("Which?", documents)
+    grades = by_head(parts.reader(), parts.encoder)("Which?", documents, None)
     assert len(grades) == 16
     assert grades[:8] == pytest.approx(grades[8:])
 
@@ -220,7 +219,7 @@ def test_more_strips_than_an_adapter_takes_are_graded_in_turn(parts: Parts) -> N
 def test_a_cross_encoder_as_evaluator_gives_probabilities(parts: Parts, tmp_path: Path) -> None:
     method = refined(parts, f"crag={tiny_cross_encoder_folder(tmp_path / 'cross')}")
     assert isinstance(method.refine, Corrective)
-    grades = method.refine.grade("Which?", parts.ranked(3).documents)
+    grades = method.refine.grade("Which?", parts.ranked(3).documents, None)
     assert all(0 < grade < 1 for grade in grades)
     assert method.answer([parts.ranked(3)])[0].prompt_tokens > 0
 

@@ -9,9 +9,8 @@ import torch
 
 from r2ag.errors import InputError
 from r2ag.evaluation.methods.rag import nearest
-from r2ag.evaluation.methods.self_rag import FRAME, RELEVANCE, SUPPORT, UTILITY, SelfRag
-from r2ag.evaluation.methods.self_rag_prompted import SelfRagPrompted
-from r2ag.evaluation.ordering import arrange
+from r2ag.evaluation.methods.self_rag import FRAME, RELEVANCE, SUPPORT, UTILITY, SelfRag, SelfRagPrompted
+from r2ag.evaluation.run import arrange
 from r2ag.types import Document
 from tests.evaluation.conftest import Parts
 from tests.tiny import tiny_llm, tiny_tokenizer

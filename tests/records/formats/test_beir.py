@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from r2ag.errors import InputError
-from r2ag.records.formats import beir
+from r2ag.records.formats import rows
 from r2ag.records.formats.beir import is_beir, read_beir
 from r2ag.types import Document
 from tests.records.test_mine import WordEncoder
@@ -81,6 +81,6 @@ def test_judgements_that_cannot_be_used(tmp_path: Path, qrels: str | None, sente
 
 
 def test_a_corpus_that_is_too_large(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beir, "MAX_PASSAGES", 2)
+    monkeypatch.setattr(rows, "MAX_PASSAGES", 2)
     with pytest.raises(InputError, match="more than 2 passages"):
         read_beir(folder)

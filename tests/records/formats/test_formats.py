@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from r2ag.errors import InputError
 from r2ag.records import read_records, write_records
 from r2ag.records.formats import FORMATS, convert, detect, read_data_set
-from r2ag.records.formats.row import Row
+from r2ag.records.formats.rows import Row
 from r2ag.types import Document, Record
 from tests.records.formats import samples
 from tests.records.formats.samples import Fields
@@ -232,7 +232,7 @@ def test_a_name_that_reads_like_the_hubs(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_data_set_that_the_datasets_library_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library takes a folder of files for a data set as it takes the hub's."""
-    from r2ag.records.formats.hub import hub_rows
+    from r2ag.records.formats.rows import hub_rows
 
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "set").mkdir()
@@ -245,8 +245,8 @@ def test_a_data_set_that_the_datasets_library_reads(tmp_path: Path, monkeypatch:
 
 
 def test_without_the_datasets_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    from r2ag.records.formats import hub
+    from r2ag.records.formats import rows
 
-    monkeypatch.setattr(hub, "find_spec", lambda name: None)
+    monkeypatch.setattr(rows, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"no file or folder owner/name; .* pip install 'r2ag\[train\]'"):
         read_data_set("owner/name")

@@ -19,8 +19,7 @@ from r2ag.models.wheels import DEFAULT_LLM, DEFAULT_RETRIEVER
 
 if TYPE_CHECKING:
     from r2ag.encoder.encoder import FeatureEncoder
-    from r2ag.records.make import Made
-    from r2ag.records.question_writer import QuestionWriter
+    from r2ag.records.make import Made, QuestionWriter
     from r2ag.types import Document
 
 
@@ -48,7 +47,7 @@ def mine(
         r2ag data mine nq.jsonl.gz --pool corpus.jsonl.gz --count 9 --output nq-10.jsonl.gz
     """
     from r2ag.records.formats import read_data_set
-    from r2ag.records.pool import read_pool
+    from r2ag.records.mine import read_pool
 
     shared.check_output_file(output)
     if more and not pool:
@@ -102,7 +101,7 @@ def make(
         r2ag data make --docs notes/ --output notes.jsonl.gz --endpoint http://localhost:11434/v1 --llm qwen3:8b
     """
     from r2ag.records.make import as_records
-    from r2ag.records.mixture import sample
+    from r2ag.records.split import sample
 
     shared.check_output_file(output)
     log = output.with_name(f".{output.name}.progress")  # removed when the records are written
@@ -131,25 +130,24 @@ def make(
 
 
 def _writer(llm: str, endpoint: str | None) -> QuestionWriter:
-    from r2ag.records.question_writer import LocalWriter, RemoteWriter
-
     if endpoint is not None:
         from r2ag.engines.chat_api import ChatAPI
 
-        return RemoteWriter(ChatAPI(endpoint, llm))
+        return ChatAPI(endpoint, llm)
     from r2ag.models import load_llm
+    from r2ag.records.make import LocalWriter
 
     return LocalWriter(*load_llm(llm), name=llm)
 
 
 def _made(asked: Sequence[Document], writer: QuestionWriter, output: Path, log: Path) -> list[Made]:
     from r2ag.cli.progress import ProgressBar
-    from r2ag.records.make import QuestionMaker, make_questions
+    from r2ag.records.make import make_questions
 
     note(f"Asking {len(asked)} passages …")
     try:
         with writing(output), ProgressBar("passages") as progress:
-            return make_questions(asked, QuestionMaker(writer), log, progress)
+            return make_questions(asked, writer, log, progress)
     except KeyboardInterrupt:
         note(f"The same command goes on from {log}.")
         raise

@@ -83,8 +83,8 @@ def with_distractors(
     records: Sequence[Record], passages: Sequence[Document], encoder: FeatureEncoder, count: int, seed: int
 ) -> list[Record]:
     """Records with the nearest passages that contain no answer, ordered by a hash, which gives no hint."""
-    from r2ag.records.formats.order import by_hash
     from r2ag.records.mine import mine_distractors
+    from r2ag.records.split import by_hash
 
     note(f"Mining {len(passages)} passages for {len(records)} questions …")
     mined = mine_distractors(records, passages, encoder, count)

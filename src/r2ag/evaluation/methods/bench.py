@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
 from r2ag.method.prompting import PromptTemplate
 from r2ag.models.merged import check_base
+from r2ag.types import RankedList
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -126,6 +128,14 @@ class Bench:
         # Copied, since merging changes the weights that all other methods answer with.
         wrapped: Any = PeftModel.from_pretrained(copy.deepcopy(self.base_llm), str(adapter.llm_lora))
         return cast("PreTrainedModel", wrapped.merge_and_unload().eval())
+
+
+def described(lists: Sequence[RankedList], encoder: FeatureEncoder | None) -> Sequence[RankedList]:
+    """Lists with the vectors of another encoder; unchanged without one.
+
+    This does not count as a method's time: a store would hold these vectors.
+    """
+    return lists if encoder is None else [encoder.describe(ranked.question, ranked.documents) for ranked in lists]
 
 
 def llm_fingerprint(llm: PreTrainedModel) -> str:

@@ -14,6 +14,10 @@ LLM that was trained with it, and reads all documents, or as `r2ag+raft:T` those
 `xrag:N=…` reads the first N documents; the paper's reads one. An approximation: the vectors are those of the adapter's
 feature encoder, and the projector learns from answers alone, while the paper's has first learned to say what a document
 says, from two million passages.
+
+`r2ag-words` writes the relevance that R²AG computes into the prompt as words; ours, not the paper's. It is for LLMs
+that take no embeddings, as closed ones through `r2ag-words=MODEL@URL`, and a control: what E^R gives beyond what a
+sentence could say.
 """
 
 from __future__ import annotations
@@ -30,13 +34,16 @@ from torch import Tensor
 from r2ag.answering.reader import Assessment, Reader, Reading
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Prediction, Spec, described
-from r2ag.evaluation.methods.bench import Bench, adapter_settings
+from r2ag.evaluation.methods import Prediction, Spec
+from r2ag.evaluation.methods.bench import Bench, adapter_settings, described
+from r2ag.evaluation.methods.refined import Refined, Refinement, refined_rag
 from r2ag.method.calibration import Calibration, keep_relevant
-from r2ag.types import RankedList
+from r2ag.method.templates import plain_template, with_match_words
+from r2ag.types import Document, RankedList
 
 Choice = Callable[[Sequence[float]], Sequence[int]]
 """Probabilities of a list to the indices of the documents to read, in list order; none means no answer."""
+LEVELS = ((0.8, "very good"), (0.5, "good"), (0.2, "fair"), (0.05, "poor"), (0.0, "very poor"))
 
 
 @dataclass(frozen=True)
@@ -171,3 +178,34 @@ def create(spec: Spec, bench: Bench) -> R2AG:
     if spec.base == "r2ag-gold" and not adapter.config.former.relevance_direction:
         raise InputError(f"The method {spec} needs an adapter that was trained with --relevance-direction.")
     return _with_anchors(spec, bench, _choice(spec, adapter.config.calibration))
+
+
+def in_words(probability: float) -> str:
+    """A probability of relevance as people say it, with its figure."""
+    level = next(words for least, words in LEVELS if probability >= least)
+    return f"{level} ({probability:.2f})"
+
+
+def words(spec: Spec, bench: Bench) -> Refined:
+    """Reads all documents, by the base LLM or a server's, with the prompt that the adapter's training records chose.
+
+    Raises:
+        InputError: the adapter has no relevance head.
+    """
+    spec.refuse_argument()
+    folder = "" if spec.server() else spec.folder
+    reader = bench.reader(folder)
+    if reader.adapter.config.method != "r2ag":
+        raise InputError(f"The method {spec} needs an R²AG adapter, which says how relevant documents are.")
+
+    def refine(ranked: RankedList) -> Refinement:
+        probabilities = reader.assess([ranked]).probabilities[0]
+        told = [
+            Document(f"Match: {in_words(probability)}. {document.passage}")
+            for document, probability in zip(ranked.documents, probabilities, strict=True)
+        ]
+        return Refinement(tuple(told), len(told))
+
+    settings = bench.encoder_settings(folder) | {"relevance": adapter_settings(reader.adapter)["adapter"]}
+    template = with_match_words(plain_template(reader.adapter.config.plain_prompt))
+    return refined_rag(spec, bench, refine, settings, template, bench.own_encoder(folder))

@@ -24,7 +24,7 @@ import numpy as np
 
 from r2ag.encoder.encoder import weights_digest
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Spec
+from r2ag.evaluation.methods import Spec
 from r2ag.evaluation.methods.bench import Bench, adapter_settings
 from r2ag.evaluation.methods.refined import (
     LocalLLM,

@@ -18,10 +18,9 @@ import numpy as np
 
 from r2ag.encoder.encoder import FeatureEncoder, weights_digest
 from r2ag.errors import InputError
-from r2ag.evaluation.methods.base import Spec
+from r2ag.evaluation.methods import Spec
 from r2ag.evaluation.methods.bench import Bench
-from r2ag.evaluation.methods.refined import Refine, Refined, Refinement, refined_rag
-from r2ag.evaluation.methods.sentences import joined, parts
+from r2ag.evaluation.methods.refined import Refine, Refined, Refinement, joined, parts, refined_rag
 from r2ag.models.loading import loading
 from r2ag.types import Document, RankedList
 

@@ -6,9 +6,10 @@ message and counts the tokens itself.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy as np
 from r2ag.answering.reader import Reader
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.engines.chat_api import ChatAPI, Completion
-from r2ag.evaluation.methods.base import Prediction, Spec, described
-from r2ag.evaluation.methods.bench import Bench
+from r2ag.evaluation.methods import Prediction, Spec
+from r2ag.evaluation.methods.bench import Bench, described
 from r2ag.method.prompting import PromptTemplate
 from r2ag.method.templates import plain_template
 from r2ag.types import Document, RankedList
@@ -32,6 +33,7 @@ class Refinement:
 
 
 Refine = Callable[[RankedList], Refinement]
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 
 
 @dataclass(frozen=True)
@@ -138,3 +140,40 @@ def everything(ranked: RankedList) -> Refinement:
 def selected(ranked: RankedList, order: Sequence[int]) -> Refinement:
     """The documents at these places, in this order."""
     return Refinement(tuple(ranked.documents[index] for index in order), len(order))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some sentences of document number `index` of a list, under its title."""
+
+    index: int
+    document: Document
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a line break ends one, and a full stop before white space."""
+    return [sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+
+
+def parts(documents: Sequence[Document], size: int = 1) -> list[Part]:
+    """Each document's sentences, `size` together; an empty document is one empty part."""
+    return [
+        Part(index, replace(document, text=" ".join(chosen)))
+        for index, document in enumerate(documents)
+        for chosen in _groups(sentences(document.text) or [document.text], size)
+    ]
+
+
+def joined(chosen: Iterable[Part]) -> Refinement:
+    """Parts of the same document as one document again; documents and parts stay in the order of the parts given."""
+    texts: dict[int, list[Part]] = {}
+    for part in chosen:
+        texts.setdefault(part.index, []).append(part)
+    documents = tuple(
+        replace(own[0].document, text=" ".join(part.document.text for part in own)) for own in texts.values()
+    )
+    return Refinement(documents, len(documents))
+
+
+def _groups(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [texts[start : start + size] for start in range(0, len(texts), size)]

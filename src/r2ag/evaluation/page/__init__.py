@@ -20,8 +20,7 @@ from r2ag.errors import InputError
 from r2ag.evaluation.methods import APPROXIMATIONS, Spec
 from r2ag.evaluation.metrics import acc, f1
 from r2ag.evaluation.page.plots import heat_map, interval_plot, picture, token_plot
-from r2ag.evaluation.page.results import Results
-from r2ag.evaluation.stored import StoredRecord
+from r2ag.evaluation.stored import Results, StoredRecord
 from r2ag.evaluation.table import Table, sections, tables
 
 if TYPE_CHECKING:

@@ -12,16 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 from r2ag.errors import InputError
-from r2ag.records.formats.hub import hub_rows, is_hub_name
-from r2ag.records.formats.labelled import DUREADER, LOST_IN_THE_MIDDLE, MUSIQUE, OWN
-from r2ag.records.formats.longbench import LONGBENCH
-from r2ag.records.formats.reading import read_rows
-from r2ag.records.formats.row import Format, Row
-from r2ag.records.formats.titled import FLASHRAG, HOTPOTQA, TWO_WIKI
+from r2ag.records.formats.lists import FORMATS
+from r2ag.records.formats.rows import Format, Row, hub_rows, is_hub_name, read_rows
 from r2ag.types import Record
-
-# In the order in which they are tried: what has more fields of its own comes before what has fewer.
-FORMATS = (OWN, LOST_IN_THE_MIDDLE, TWO_WIKI, HOTPOTQA, MUSIQUE, DUREADER, LONGBENCH, FLASHRAG)
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,19 @@ def read_data_set(
 
 
 def convert(rows: Iterable[Row], source: str, name: str | None = None, seed: int = 0) -> Conversion:
-    """Rows of one form as records; `source` says in messages where they come from, and names the data set."""
+    """Rows of one form as records; `source` says in messages where they come from, and names the data set.
+
+    Raises:
+        InputError: there is no such form, or nothing in the rows can be used.
+    """
     remaining = iter(rows)
     first = next(remaining, None)
     if first is None:
         raise InputError(f"{source} holds no records; give a file that does.")
-    form = detect(first) if name is None else named(name)
+    forms = {form.name: form for form in FORMATS}
+    if name is not None and name not in forms:
+        raise InputError(f"There is no form {name!r}; choose one of {', '.join(forms)}.")
+    form = detect(first) if name is None else forms[name]
     dataset = Path(source).name.split(".")[0]
     records, left_out = [], 0
     for row in chain([first], remaining):
@@ -84,15 +84,3 @@ def detect(row: Row) -> Format:
         fields = ", ".join(list(row.fields)[:8]) or "none"
         raise InputError(f"{row.where}: its fields ({fields}) are those of no known form; name one with --format.")
     return fitting
-
-
-def named(name: str) -> Format:
-    """The form of that name.
-
-    Raises:
-        InputError: there is none.
-    """
-    forms = {form.name: form for form in FORMATS}
-    if name not in forms:
-        raise InputError(f"There is no form {name!r}; choose one of {', '.join(forms)}.")
-    return forms[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,13 +18,10 @@ import numpy as np
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.errors import InputError
 from r2ag.records.files import opened
-from r2ag.records.formats.order import by_hash
-from r2ag.records.formats.reading import read_rows
-from r2ag.records.formats.row import Row
+from r2ag.records.formats.rows import Row, read_passages, read_rows
 from r2ag.records.mine import nearest_first
+from r2ag.records.split import by_hash
 from r2ag.types import Document, Record
-
-MAX_PASSAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -93,14 +90,6 @@ def read_beir(folder: Path, split: str = "test") -> OpenRetrieval:
             f"{folder}: no question of queries.jsonl is judged in qrels/{split}.tsv; choose another --split."
         )
     return OpenRetrieval(folder.name, tuple(corpus), questions)
-
-
-def read_passages(file: Path) -> Iterator[Row]:
-    """The lines of a corpus, no more than memory is likely to hold."""
-    for number, row in enumerate(read_rows(file), 1):
-        if number > MAX_PASSAGES:
-            raise InputError(f"{file} holds more than {MAX_PASSAGES:,} passages; give a part of it.")
-        yield row
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ A snapshot is a transaction, which sees what was there when it began; each batch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +17,18 @@ from pgvector import SparseVector
 from psycopg.types.json import Jsonb
 
 from r2ag.encoder.probe import Probe
-from r2ag.store.base import (
-    AnySnapshot,
-    AnyStore,
-    AnyWriter,
-    Hit,
-    StoredFile,
-    being_written,
-    check_vectors,
-    closed_on_error,
-    no_store,
-)
-from r2ag.store.bm25 import DIMENSION, passage_weights, place, question_stems, rarity, sparse
-from r2ag.store.conditions import Compared, Like, Sql, Value, to_sql
-from r2ag.store.postgres.address import Address, plain_errors, read_address
-from r2ag.store.postgres.connections import Connection, Connections
-from r2ag.store.postgres.tables import (
-    FORMAT_VERSION,
-    PAGE_DIMENSION,
-    TABLES,
-    check_tables,
-    create_tables,
-    has_tables,
-    read_encoder,
-)
-from r2ag.store.where import read_where
-from r2ag.store.writer import storable, storable_fields, storable_texts
+from r2ag.store import base
+from r2ag.store.base import AnySnapshot, AnyStore, AnyWriter, Hit, StoredFile
+from r2ag.store.conditions import CHUNKS, SQL_COLUMNS, Compared, Like, Sql, Value, to_sql
+from r2ag.store.postgres import tables
+from r2ag.store.postgres.connections import Address, Connection, Connections, plain_errors, read_address
+from r2ag.store.where import read_where, storable, storable_fields, storable_texts
+from r2ag.store.words import DIMENSION, passage_weights, place, question_stems, rarity, sparse
 from r2ag.types import Document
 
 INDEXED_FROM = 50_000
 """So many passages get an index of their vectors (HNSW); with fewer, every search is exact."""
 LONGEST_INDEXED_SEARCH = 500
-_CHUNKS = "chunks JOIN files ON files.id = chunks.file"
-_COLUMNS = {"source": "files.source", "title": "chunks.title", "section": "chunks.section"}
 _HAVING = (
     "SELECT stem, (SELECT count(*) FROM words WHERE stems @@ query::tsquery)"
     " FROM unnest(%s::text[], %s::text[]) AS asked (stem, query)"
@@ -59,7 +38,7 @@ _HAVING = (
 class PostgresStore(AnyStore):
     """A schema with tables."""
 
-    FORMAT_VERSION = FORMAT_VERSION
+    FORMAT_VERSION = tables.FORMAT_VERSION
 
     def __init__(self, address: Address, connections: Connections, encoder: Probe) -> None:
         super().__init__(address.name, encoder)
@@ -70,17 +49,21 @@ class PostgresStore(AnyStore):
     def open(cls, location: str | Path) -> PostgresStore:
         address = read_address(str(location))
         connections = Connections(address)
-        with plain_errors(address), closed_on_error(connections), connections.transaction() as connection:
-            if not has_tables(connection, address):
-                raise no_store(address.name)
-            return cls(address, connections, read_encoder(connection, address))
+        with plain_errors(address), ExitStack() as on_error:
+            on_error.callback(connections.close)
+            with connections.transaction() as connection:
+                if not tables.has_tables(connection, address):
+                    raise base.no_store(address.name)
+                encoder = tables.read_encoder(connection, address)
+            on_error.pop_all()
+        return cls(address, connections, encoder)
 
     @classmethod
     def make(cls, location: str | Path, encoder: Probe) -> None:
         address = read_address(str(location))
         with plain_errors(address), closing(Connections(address).new()) as connection:
-            if not has_tables(connection, address):
-                create_tables(connection, address, encoder)
+            if not tables.has_tables(connection, address):
+                tables.create_tables(connection, address, encoder)
 
     def close(self) -> None:
         self._connections.close()
@@ -88,32 +71,32 @@ class PostgresStore(AnyStore):
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
         with plain_errors(self._address), self._connections.transaction() as connection:
-            yield PostgresSnapshot(connection, read_encoder(connection, self._address))
+            yield PostgresSnapshot(connection, tables.read_encoder(connection, self._address))
 
     @contextmanager
     def writing(self) -> Iterator[PostgresWriter]:
         with plain_errors(self._address), closing(self._connections.new()) as connection:
             self._lock(connection)
-            yield PostgresWriter(connection, read_encoder(connection, self._address), self._address)
-            if self.encoder.dimension <= PAGE_DIMENSION:
+            yield PostgresWriter(connection, tables.read_encoder(connection, self._address), self._address)
+            if self.encoder.dimension <= tables.PAGE_DIMENSION:
                 _index_vectors(connection)
 
     def bytes_on_disk(self) -> int:
         sizes = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name"
         with plain_errors(self._address), self._connections.transaction() as connection:
-            return int(connection.execute(sizes, (list(TABLES),)).fetchone()[0])
+            return int(connection.execute(sizes, (list(tables.TABLES),)).fetchone()[0])
 
     def check(self) -> None:
         with plain_errors(self._address), self._connections.transaction() as connection:
-            read_encoder(connection, self._address)
-            check_tables(connection, self._address)
+            tables.read_encoder(connection, self._address)
+            tables.check_tables(connection, self._address)
 
     def _lock(self, connection: Connection) -> None:
         """The server's lock: it ends with the connection, however that ends."""
         key = f"r2ag {self._address.schema}"
         lock = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,))
         if not lock.fetchone()[0]:
-            raise being_written(self.name)
+            raise base.being_written(self.name)
 
 
 class PostgresSnapshot(AnySnapshot):
@@ -132,14 +115,14 @@ class PostgresSnapshot(AnySnapshot):
 
     def nearest(self, vector: np.ndarray, k: int, where: str | None = None) -> list[Hit]:
         """Exact while there is no index of vectors; see AnySnapshot.nearest."""
-        tables, condition = "vectors", Sql("true", ())
+        searched, condition = "vectors", Sql("true", ())
         if where is not None:
-            tables = f"{_CHUNKS} JOIN vectors ON vectors.chunk = chunks.id"
+            searched = f"{CHUNKS} JOIN vectors ON vectors.chunk = chunks.id"
             condition = to_sql(read_where(where), "%s", _comparison)
         self._search_index(k)
         query = np.asarray(vector, np.float32)
         # An index is of no use to an order by a second column.
-        sql = f"SELECT chunk, -(vector <#> %s) FROM {tables} WHERE {condition.sql} ORDER BY vector <#> %s LIMIT %s"
+        sql = f"SELECT chunk, -(vector <#> %s) FROM {searched} WHERE {condition.sql} ORDER BY vector <#> %s LIMIT %s"
         hits = [Hit(*row) for row in self._connection.execute(sql, (query, *condition.parameters, query, k))]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
@@ -154,18 +137,18 @@ class PostgresSnapshot(AnySnapshot):
         sql = "SELECT chunk, -(weights <#> %s) AS score FROM words WHERE stems @@ %s::tsquery"
         parameters = [SparseVector(weights, DIMENSION), " | ".join(f"'{stem}'" for stem in stems)]
         if condition is not None:
-            sql += f" AND chunk IN (SELECT chunks.id FROM {_CHUNKS} WHERE {condition.sql})"
+            sql += f" AND chunk IN (SELECT chunks.id FROM {CHUNKS} WHERE {condition.sql})"
             parameters += condition.parameters
         rows = self._connection.execute(f"{sql} ORDER BY score DESC, chunk LIMIT %s", [*parameters, k])
         return [Hit(*row) for row in rows]
 
     def ids(self, source: str | None = None) -> list[int]:
         condition = "true" if source is None else "files.source = %s"
-        sql = f"SELECT chunks.id FROM {_CHUNKS} WHERE {condition} ORDER BY chunks.id"
+        sql = f"SELECT chunks.id FROM {CHUNKS} WHERE {condition} ORDER BY chunks.id"
         return [row[0] for row in self._connection.execute(sql, () if source is None else (source,))]
 
     def documents(self, ids: Sequence[int]) -> tuple[Document, ...]:
-        sql = f"SELECT chunks.id, text, title, source, section, place FROM {_CHUNKS} WHERE chunks.id = ANY(%s)"
+        sql = f"SELECT chunks.id, text, title, source, section, place FROM {CHUNKS} WHERE chunks.id = ANY(%s)"
         found = {
             id_: Document(text, title, source, section=section, place=place)
             for id_, text, title, source, section, place in self._connection.execute(sql, (list(ids),))
@@ -204,7 +187,7 @@ class PostgresWriter(AnyWriter):
             yield
 
     def put(self, file: StoredFile, documents: Sequence[Document], vectors: np.ndarray) -> None:
-        vectors = check_vectors(vectors, file.source, len(documents), self._dimension)
+        vectors = base.check_vectors(vectors, file.source, len(documents), self._dimension)
         self.remove(file.source)
         source, *described = _row(file)
         insert = (
@@ -248,8 +231,8 @@ def _index_vectors(connection: Connection) -> None:
 
 def _comparison(leaf: Compared | Like) -> Sql:
     """A comparison on `chunks` and `files`."""
-    name = () if leaf.field in _COLUMNS else (leaf.field,)
-    column = _COLUMNS.get(leaf.field, '(files.fields ->> %s) COLLATE "C"')
+    name = () if leaf.field in SQL_COLUMNS else (leaf.field,)
+    column = SQL_COLUMNS.get(leaf.field, '(files.fields ->> %s) COLLATE "C"')
     values: tuple[Value, ...]
     match leaf:
         case Like(_, pattern):

@@ -8,8 +8,7 @@ from psycopg import sql
 from r2ag.encoder.probe import Probe
 from r2ag.errors import InputError
 from r2ag.store.base import check_version, damaged, stored_probe
-from r2ag.store.postgres.address import Address
-from r2ag.store.postgres.connections import Connection, prepare
+from r2ag.store.postgres.connections import Address, Connection, prepare
 
 FORMAT_VERSION = 1
 TABLES = ("meta", "files", "chunks", "vectors", "words")

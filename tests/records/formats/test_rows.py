@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2ag.errors import InputError
-from r2ag.records.formats import reading
-from r2ag.records.formats.reading import read_rows
+from r2ag.records.formats import rows as formats_rows
+from r2ag.records.formats.rows import read_rows
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
@@ -27,7 +27,7 @@ def test_an_array_is_read_whatever_its_pieces(
     file = tmp_path_factory.mktemp("array") / "a.json"
     file.write_text(f"\ufeff \n{json.dumps(rows, indent=indent, ensure_ascii=ascii_only)}\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "CHUNK_BYTES", size)
+        patch.setattr(formats_rows, "CHUNK_BYTES", size)
         assert [row.fields for row in read_rows(file)] == rows
 
 
@@ -57,8 +57,8 @@ def test_damaged_files(tmp_path: Path, content: bytes, sentence: str) -> None:
 
 
 def test_an_entry_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_LINE_BYTES", 100)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(formats_rows, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(formats_rows, "CHUNK_BYTES", 10)
     file = tmp_path / "a.json"
     file.write_text(json.dumps([{"a": 1}, {"a": "x" * 200}]))
     with pytest.raises(InputError, match=r"entry 2: .* longer than 100"):

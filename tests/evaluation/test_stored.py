@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from r2ag.evaluation.predictions import digest_of
+from r2ag.evaluation.stored import digest_of
 from r2ag.method.prompting import PromptTemplate
 from r2ag.types import Document, RankedList
 from tests.evaluation.conftest import Parts
