@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from r2ag.answering.follow_ups import Exchange
 from r2ag.answering.reader import Reader, Reading
 from r2ag.engines.generation import Generation
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.errors import InputError
 from r2ag.io.as_dict import answer_fields
 from r2ag.method.calibration import Calibration
@@ -123,7 +124,12 @@ def test_k_takes_the_first_of_the_own_documents(pipeline):
         (QUESTION, some_documents(1), 0, "k is 0; this adapter takes 1 to 8"),
         (QUESTION, some_documents(1), -1, "k is -1"),
         (QUESTION, None, 9, "k is 9"),
-        (QUESTION, some_documents(9), None, "has 9 documents and this adapter takes 1 to 8; give a smaller k"),
+        (
+            QUESTION,
+            some_documents(9),
+            None,
+            "There are 9 documents and this adapter takes 1 to 8",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(pipeline, question, documents, k, message):
@@ -334,7 +340,7 @@ def test_an_engine_elsewhere_answers_several_threads_at_the_same_time():
     tokenizer, together = tiny_tokenizer(*CHAT), Barrier(3)
     llm = tiny_llm(vocabulary=len(tokenizer))
     llm.config.max_position_embeddings = 4096  # follow-ups have a long prompt
-    reader = Reader(llm, tokenizer, tiny_adapter(llm, tokenizer), lambda of, end: ElsewhereEngine(of, together))
+    reader = Reader(llm, tokenizer, tiny_adapter(llm, tokenizer), lambda _, of, end: ElsewhereEngine(of, together))
     before = [Exchange("Which bridge fell?", "The old one")]
     with Pipeline(reader, tiny_encoder()) as pipeline, ThreadPoolExecutor(3) as threads:
         found = pipeline.find(QUESTION, some_documents(3))
@@ -356,3 +362,53 @@ def test_streamed_pieces_make_the_text_and_then_the_answer_comes(pipeline):
         assert "".join(pieces) == answer.text == expected.text
         assert answer.documents == expected.documents
     assert len(pieces) > 3
+
+
+def test_plain_rag_reads_the_same_system_prompt(pipeline, readings):
+    retrieved = pipeline.find(QUESTION, some_documents(2))
+    pipeline.ask_plain(retrieved, 2)
+    pipeline.ask_plain(
+        retrieved, 2, system="Answer in verse.", history=[Turn("user", "Hello"), Turn("assistant", "Hi")]
+    )
+    texts = [pipeline.reader.tokenizer.decode(reading.prompt.ids) for reading in readings]
+    assert "Answer in verse." not in texts[0]
+    assert "Answer in verse." in texts[1]
+    assert "Hello" in texts[1]
+
+
+def test_more_documents_than_the_adapter_takes_are_refused_before_they_are_encoded(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline.encoder, "encode_documents", None)
+    with pytest.raises(InputError, match="There are 40 documents and this adapter takes"):
+        pipeline.ask(QUESTION, some_documents(40))
+
+
+def test_vectors_without_documents_are_refused(pipeline):
+    with pytest.raises(InputError, match="vectors without documents"):
+        pipeline.find(QUESTION, vectors=np.zeros((1, 8), dtype=np.float32))
+
+
+@pytest.mark.parametrize("count", [0, -1, 1_000_000])
+def test_an_answer_must_fit_the_window(pipeline, count):
+    with pytest.raises(InputError, match=f"max_new_tokens is {count}, and prompt and answer share"):
+        pipeline.ask(QUESTION, some_documents(1), max_new_tokens=count)
+
+
+@pytest.mark.parametrize("source", [[Document("a")], "a store", lambda question, k: None])
+def test_what_is_neither_a_store_nor_a_finder_is_refused(pipeline, source):
+    with pytest.raises(InputError, match=r"A pipeline uses a store \(Store.open\) or a finder, and .* is neither"):
+        pipeline.use(source)
+
+
+def test_an_engine_of_ones_own_generates():
+    class Shouting(TransformersEngine):
+        def generate(self, *arguments: Any, **options: Any) -> list[Generation]:
+            return [replace(made, text=made.text.upper() + "!") for made in super().generate(*arguments, **options)]
+
+    tokenizer = tiny_tokenizer(*CHAT)
+    llm = tiny_llm(vocabulary=len(tokenizer))
+    adapter = tiny_adapter(llm, tokenizer).with_calibration(Calibration(threshold=0.0))
+    said = [
+        Pipeline(Reader(llm, tokenizer, adapter, engine), tiny_encoder()).ask(QUESTION, some_documents(2)).text
+        for engine in (TransformersEngine, Shouting)
+    ]
+    assert said[1] == said[0].upper() + "!"

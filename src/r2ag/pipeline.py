@@ -23,9 +23,10 @@ from r2ag.answering import streaming
 from r2ag.answering.answers import AnswerBuilder, Retrieved, Selection
 from r2ag.answering.explain import Explanation, explain
 from r2ag.answering.follow_ups import NEW_TOKENS, REWRITE, Exchange, FollowUp
-from r2ag.answering.reader import Reader, Reading
+from r2ag.answering.reader import NewEngine, Reader, Reading
 from r2ag.encoder.encoder import FeatureEncoder
 from r2ag.encoder.probe import Probe
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.errors import InputError
 from r2ag.method.calibration import keep_relevant
 from r2ag.method.prompting import Turn, check_question
@@ -59,7 +60,7 @@ class Pipeline:
         self.held = HeldDocuments(encoder)
         self.finder: Finder | None = None
         self._answers = AnswerBuilder(reader.adapter, encoder.name)
-        self._turn = RLock()  # of one thread as often as it likes: on_text may ask again
+        self._turn = RLock()  # reentrant, because on_text may call `ask`
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +82,7 @@ class Pipeline:
         dtype: torch.dtype | None = None,
         threshold: float | None = None,
         engine_url: str | None = None,
+        new_engine: NewEngine = TransformersEngine,
     ) -> Pipeline:
         """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
 
@@ -90,6 +92,7 @@ class Pipeline:
             threshold: the probability of relevance from which on a document counts; None takes the adapter's.
             engine_url: a vLLM server that generates, as in http://127.0.0.1:8001/v1; of the LLM, no more than the
                 embedding layer is then loaded. None generates in this process.
+            new_engine: makes the engine in this process; called with the LLM, the tokenizer and the end-of-turn token.
 
         Raises:
             InputError: one of them can't be had, or they don't belong together, or the threshold is no probability.
@@ -99,7 +102,7 @@ class Pipeline:
         encoder = load_encoder(loaded, retriever, device)
         if engine_url is not None:
             return cls(Reader.at_engine(loaded, engine_url, llm), encoder)
-        return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded), encoder)
+        return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded, new_engine), encoder)
 
     def add(self, documents: Sequence[Document | str]) -> None:
         """Encodes documents and holds them for later questions; a text becomes a Document without a title.
@@ -116,12 +119,17 @@ class Pipeline:
         """Answers later questions from a store, by its vectors, or from whatever a finder finds.
 
         Raises:
-            InputError: another encoder made the store; a finder of its own can search it.
+            InputError: it is neither, or another encoder made the store; a finder of its own can search that.
         """
         from r2ag.retrieval import DenseFinder
         from r2ag.store import AnyStore
 
-        self.finder = DenseFinder(source, self.encoder) if isinstance(source, AnyStore) else source
+        if isinstance(source, str) or not (isinstance(source, AnyStore) or callable(getattr(source, "find", None))):
+            raise InputError(
+                f"A pipeline uses a store (Store.open) or a finder, and {type(source).__name__} is neither."
+            )
+        with self._turn:  # a store compares its encoder with this one, which encodes
+            self.finder = DenseFinder(source, self.encoder) if isinstance(source, AnyStore) else source
 
     def find(
         self,
@@ -141,8 +149,15 @@ class Pipeline:
         if where is not None and (documents is not None or self.finder is None):
             raise InputError("Only a store knows `where`; give the pipeline one, or leave it out.")
         count = self.check_k(k)
+        if vectors is not None and documents is None:
+            raise InputError("There are vectors without documents; give the documents, too.")
         if documents is not None:
             documents = as_documents(documents)
+            limit = self.reader.adapter.config.former.max_documents
+            if k is None and len(documents) > limit:
+                raise InputError(
+                    f"There are {len(documents)} documents and this adapter takes 1 to {limit}; give the best, or a k."
+                )
             if not documents:
                 raise InputError("There are no documents to answer from; give at least one.")
             if vectors is not None and len(vectors) != len(documents):
@@ -192,11 +207,13 @@ class Pipeline:
             documents: the user's own list, described in the order given (a text becomes a Document without a title);
                 None asks the documents held, or the store.
             vectors: stored vectors of `documents` that this pipeline's encoder made, shape (len(documents), dimension).
-            k: documents to take, at most the adapter's max_documents.
+            k: documents to take, at most the adapter's max_documents; None takes 5 that are found, or all of your own.
             where: a condition on a store's documents, as in r2ag.store.where.
             abstain: give no answer where no document's probability of relevance passes the threshold.
             prune: let the LLM read only documents that are worth it by the adapter's pruning threshold (at least one).
+            max_new_tokens: the longest answer.
             system: a system prompt; it is untrusted text like any other and can write no chat token.
+            history: messages that stand before the question, the earliest first.
             on_text: called with each piece of the answer as it is written.
 
         Raises:
@@ -253,7 +270,7 @@ class Pipeline:
         return Selection(retrieved, assessment, tuple(keep))
 
     def finish(self, selection: Selection, reading: Reading | None) -> Answer:
-        """The Answer, from what the LLM wrote; None where it was not asked. The second half of `answer`."""
+        """Builds the Answer; `reading` is what the LLM wrote, None if it was not asked. The second half of `answer`."""
         if selection.assessment is None:
             return self._answers.of_nothing(selection.retrieved)
         return self._answers.of_reading(selection.retrieved, selection.assessment, selection.keep, reading)
@@ -298,13 +315,21 @@ class Pipeline:
             (generation,) = self.reader.engine.generate(mixed, NEW_TOKENS, stop=REWRITE.stop)
         return follow_up.settled(generation.text)
 
-    def ask_plain(self, retrieved: Retrieved, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> str:
+    def ask_plain(
+        self,
+        retrieved: Retrieved,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        *,
+        system: str | None = None,
+        history: Sequence[Turn] = (),
+    ) -> str:
         """Plain RAG's answer to the same list by the same LLM, with the prompt that suits it best."""
         if not len(retrieved.ranked):
             return ""
         template = plain_template(self.reader.adapter.config.plain_prompt)
+        turns = _turns(system, history)
         with self._turn:
-            prompts, mixed = self.reader.mix([retrieved.ranked], None, max_new_tokens, template=template)
+            prompts, mixed = self.reader.mix([retrieved.ranked], None, max_new_tokens, template=template, history=turns)
         with self._generating:
             return self.reader.generate(prompts, mixed, max_new_tokens, template)[0].generation.text
 

@@ -25,7 +25,7 @@ class Selection:
     """A question with what was found, how relevant that is, and which of it is worth reading.
 
     assessment: of the one list; None where nothing was found. keep: indices of the documents to read, in their order;
-    none means that there is no answer.
+    empty if the LLM is not asked.
     """
 
     retrieved: Retrieved

@@ -56,7 +56,7 @@ def _over_prompt(weights: Tensor, length: int) -> Tensor:
 
 @contextmanager
 def _eager(llm: PreTrainedModel) -> Iterator[Any]:
-    """Only transformers' own, plain attention tells its weights."""
+    """Only the "eager" attention returns its weights."""
     before = llm.config._attn_implementation
     llm.set_attn_implementation("eager")
     try:

@@ -37,8 +37,8 @@ class Exchange:
 
 
 def exchanges_of(messages: Iterable[tuple[str, str]]) -> tuple[Exchange, ...]:
-    """What was asked and answered in messages, each a role and a text; of other roles than "user" and "assistant"
-    nothing."""
+    """What was asked and answered in messages, each a role and a text. Messages of other roles than "user" and
+    "assistant" are ignored."""
     exchanges: list[Exchange] = []
     for role, text in messages:
         if role == "user" and text.strip():
@@ -137,7 +137,7 @@ class FollowUp:
         return cls(question, Exchange(_topic(recent), history[-1].answer[:MAX_QUESTION_CHARACTERS]))
 
     def prompt(self, reader: Reader) -> Prompt | None:
-        """What the LLM goes on from, up to REWRITE.stop, with at most NEW_TOKENS; None where it has no chance.
+        """The prompt for rewriting the question; None if the LLM can't be expected to succeed.
 
         The words before the one that refers are given, since a small LLM loses its way without them. With no content
         of its own ("Why?") or no word to replace ("And the Danube?") it only makes things up.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,12 +25,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
+NewEngine = Callable[["PreTrainedModel", "PreTrainedTokenizerFast", int], Engine]
+"""Makes an engine of the LLM, its tokenizer and the token that ends an answer."""
+
+
 @dataclass(frozen=True)
 class Assessment:
     """What the R²-Former says of a batch of lists.
 
-    features: (batch, k, 3), mask: (batch, k), logits: (batch, k), anchors: (batch, k, slots, h₂);
-    probabilities: one list of calibrated probabilities a ranked list.
+    features: (batch, k, inputs), NaN where unknown; mask: (batch, k); logits: (batch, k), on the CPU;
+    anchors: (batch, k, slots, h₂), where the LLM is; probabilities: for each list, one for each document, calibrated.
     """
 
     features: Tensor
@@ -45,7 +48,7 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Reading:
-    """One generated answer with the prompt that it was read from."""
+    """A generated answer and its prompt."""
 
     generation: Generation
     prompt: Prompt
@@ -55,8 +58,8 @@ class Reader:
     """An LLM with an adapter: assesses lists and answers from them.
 
     Args:
-        new_engine: makes what generates, of the tokenizer and the token that ends an answer; with an engine elsewhere,
-            `llm` has but its embedding layer (r2ag.models.load_embedding). None generates with `llm`.
+        new_engine: makes the engine; called with the LLM, the tokenizer and the end-of-turn token. If the engine runs
+            elsewhere, `llm` holds only its embedding layer (r2ag.models.load_embedding).
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Reader:
         llm: PreTrainedModel,
         tokenizer: PreTrainedTokenizerFast,
         adapter: Adapter,
-        new_engine: Callable[[PreTrainedTokenizerFast, int], Engine] | None = None,
+        new_engine: NewEngine = TransformersEngine,
     ) -> None:
         self.adapter = adapter
         self.tokenizer = tokenizer
@@ -72,10 +75,7 @@ class Reader:
         self.model.eval()
         self.builder = PromptBuilder(tokenizer, adapter.config.template, adapter.config.former.slots)
         self._builders = {adapter.config.template: self.builder}
-        end_of_turn = self.builder.end_of_turn
-        self.engine: Engine = (
-            new_engine(tokenizer, end_of_turn) if new_engine else TransformersEngine(llm, tokenizer, end_of_turn)
-        )
+        self.engine = new_engine(llm, tokenizer, self.builder.end_of_turn)
         own = context_window(llm) or 4096
         self.context_window = min(own, self.engine.context_window or own)
 
@@ -99,7 +99,7 @@ class Reader:
         model, tokenizer = load_embedding(name)
         adapter.check_llm(model, tokenizer)
         check_merged(name, adapter.llm_lora)
-        return cls(model, tokenizer, adapter, partial(VLLMEngine, url))
+        return cls(model, tokenizer, adapter, lambda _, *parts: VLLMEngine(url, *parts))
 
     @torch.inference_mode()
     def assess(
@@ -114,7 +114,7 @@ class Reader:
         Args:
             permutation: (batch, k) document indices; each document is given the features of another one (a control).
             relevance: (batch, k) what moves E^R in place of the head's probabilities (an upper bound; see R2Former).
-            unknown: (batch, k), True for documents whose features are taken as not known, and so as the training mean.
+            unknown: (batch, k), True for documents whose features are replaced by the training mean.
 
         Raises:
             InputError: a list is empty or longer than the adapter's max_documents.
@@ -154,7 +154,16 @@ class Reader:
         history: Sequence[Turn] = (),
         builder: PromptBuilder | None = None,
     ) -> Prompt:
-        """The prompt that leaves room for `max_new_tokens` in the context window."""
+        """The prompt that leaves room for `max_new_tokens` in the context window.
+
+        Raises:
+            InputError: they take the whole window, or the question doesn't fit.
+        """
+        if not 1 <= max_new_tokens < self.context_window:
+            raise InputError(
+                f"max_new_tokens is {max_new_tokens}, and prompt and answer share {self.context_window} tokens; "
+                f"give a number from 1 to {self.context_window - 1}."
+            )
         return (builder or self.builder).build(question, documents, self.context_window - max_new_tokens, history)
 
     @torch.inference_mode()

@@ -59,7 +59,7 @@ class Asking:
 
     def answer_plain(self, found: Retrieved, stream: TextIO) -> str:
         """Writes plain RAG's answer behind its label."""
-        text = self.pipeline.ask_plain(found, self.max_new_tokens)
+        text = self.pipeline.ask_plain(found, self.max_new_tokens, system=self.system)
         print(f"plain RAG: {clean(text, lines=True)}", file=stream)
         return text
 

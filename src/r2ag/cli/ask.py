@@ -22,7 +22,7 @@ def ask(
     docs: options.Docs = None,
     more: options.MorePaths = None,
     store: options.Store = None,
-    k: Annotated[int, Option(min=1)] = 5,
+    k: Annotated[int | None, Option(min=1, show_default="5")] = None,
     where: Annotated[str | None, Option(metavar="CONDITION", show_default="all")] = None,
     finder: options.Finder = "dense",
     reranker: options.Reranker = None,
@@ -83,13 +83,13 @@ def ask(
     fill = source.open()
     with libraries_to_stderr() as stdout:
         pipeline = models.load()
-        pipeline.check_k(k)
+        count = pipeline.check_k(k)
         fill(pipeline)
         from r2ag.cli.answers import Asking, answer_one
         from r2ag.cli.session import Session
 
         read = {"prune": prune, "abstain": abstain}
-        asking = Asking(pipeline, k, source.search.where, max_new_tokens, system, read, compare)
+        asking = Asking(pipeline, count, source.search.where, max_new_tokens, system, read, compare)
         if question is None:
             Session(asking, stdout).run()
         else:

@@ -24,7 +24,7 @@ class Probe:
 
     @classmethod
     def of(cls, encoder: TextEncoder | Probe) -> Probe:
-        """Asks an encoder; a probe stands for the one that was asked."""
+        """Asks an encoder; a Probe is returned unchanged."""
         if isinstance(encoder, Probe):
             return encoder
         return cls(encoder.name, np.asarray(encoder.encode_queries(PROBE_TEXTS), dtype=np.float32))

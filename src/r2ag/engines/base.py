@@ -1,4 +1,4 @@
-"""The interfaces of what generates answers."""
+"""Interfaces of engines, which generate answers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Greedy answers to batches of prompts.
 
-    stop_tokens: end an answer and are not part of it. context_window: tokens that fit; None if only the LLM's own
-    configuration limits them. has_llm: whether the LLM is in this process, so that it gives more than text and one
-    thread at a time may generate. Without it, threads may call `generate` at the same time.
+    Pipeline.from_pretrained takes an engine of your own. r2ag.engines.writing.Writing turns tokens into text by the
+    rules of `generate`.
+
+    stop_tokens: end an answer and are not part of it: the end-of-turn token and the tokenizer's `eos_token_id`.
+    context_window: tokens that fit, read once at the start; None if only the LLM's own configuration limits them.
+    has_llm: whether the LLM's weights are in this process. Explanations and attention need them. With them, Pipeline
+    calls `generate` from one thread at a time, else from several.
     """
 
     tokenizer: PreTrainedTokenizerFast
@@ -34,10 +38,14 @@ class Engine(Protocol):
         on_text: Callable[[str], None] | None = None,
         stop: str = "",
     ) -> list[Generation]:
-        """Answers for a batch of prompts.
+        """One answer for each row of `mixed`, in that order.
+
+        Special tokens are left out of the text. White space at its beginning is dropped before `stop` is looked for,
+        and white space at its end afterwards. It is called with gradients on, which generation doesn't need.
 
         Args:
-            on_text: called with each new piece of text as it comes; for a batch of one.
+            on_text: called with each new piece of text; given only with a single prompt. The pieces add up to the text.
+                What it raises ends the answer, so let that pass.
             stop: text that ends an answer, as the LLM's stop tokens do, and is not part of it.
 
         Raises:
@@ -46,12 +54,15 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes the connections to an engine elsewhere."""
+        """Closes the connections to an engine elsewhere; an engine in this process has none."""
         ...
 
 
 class AnswerWriter(Protocol):
-    """Writes several answers at the same time."""
+    """Writes several answers at the same time.
+
+    The server needs this as well as Engine if the engine has no LLM in this process.
+    """
 
     @property
     def writing(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from r2ag.engines.batch import Batch
 from r2ag.engines.generation import Generation
-from r2ag.engines.writing import Sampling, Writing
+from r2ag.engines.writing import Sampling, Writing, stop_tokens
 from r2ag.method.embeddings import MixedEmbeddings
 from r2ag.method.prefix_cache import Openings, unknown_layers
 
@@ -33,7 +33,7 @@ class TransformersEngine:
         self.llm = llm
         self.openings = Openings(llm)
         self.tokenizer = tokenizer
-        self.stop_tokens = sorted({end_of_turn, int(tokenizer.eos_token_id)})
+        self.stop_tokens = stop_tokens(tokenizer, end_of_turn)
 
     def generate(
         self,

@@ -20,7 +20,7 @@ import httpx
 import torch
 
 from r2ag.engines.generation import Generation
-from r2ag.engines.writing import Sampling, Writing
+from r2ag.engines.writing import Sampling, Writing, stop_tokens
 from r2ag.errors import EngineError
 from r2ag.io.http import FIRST_PAUSE_SECONDS, APIClient
 from r2ag.method.embeddings import MixedEmbeddings
@@ -55,7 +55,7 @@ class VLLMEngine(APIClient):
     ) -> None:
         super().__init__(url, "", timeout, first_pause)
         self.tokenizer = tokenizer
-        self.stop_tokens = sorted({end_of_turn, int(tokenizer.eos_token_id)})
+        self.stop_tokens = stop_tokens(tokenizer, end_of_turn)
         self.writing = 0
         self.model, served = self.check().result()
         self.context_window: int | None = served

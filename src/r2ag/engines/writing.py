@@ -42,8 +42,13 @@ class Sampling:
         return self.temperature < LEAST_TEMPERATURE
 
 
+def stop_tokens(tokenizer: PreTrainedTokenizerFast, end_of_turn: int) -> list[int]:
+    """Tokens that end an answer: the one that ends a turn, and the one that ends a text if the tokenizer has it."""
+    return sorted({end_of_turn, *([] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)])})
+
+
 class Writing:
-    """One answer of a batch.
+    """One answer of a batch: give it each token with `take` until `has_ended`, then ask for its `generation`.
 
     Args:
         stop_tokens: tokens that end the answer and are not part of it.

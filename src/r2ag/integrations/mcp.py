@@ -19,7 +19,7 @@ from r2ag.answering import streaming
 from r2ag.errors import InputError
 from r2ag.integrations.shared import Chat, asking, by_relevance, score
 from r2ag.io.as_dict import answer_fields, document_fields
-from r2ag.pipeline import DEFAULT_K, DEFAULT_NEW_TOKENS, Pipeline
+from r2ag.pipeline import DEFAULT_NEW_TOKENS, Pipeline
 
 INSTRUCTIONS = (
     "Searches the user's documents and answers questions from them. relevance_probability is calibrated: it means the "
@@ -32,17 +32,18 @@ _Count = Annotated[int, Field(description="How many passages to take.", ge=1)]
 
 def new_server(pipeline: Pipeline) -> MCPServer:
     """Builds a server over the pipeline's documents or store. Its tools refuse unusable input with a plain sentence."""
+    usual = pipeline.check_k(None)
     server = MCPServer("r2ag", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
 
     @server.tool(title="Search the documents", annotations=_READ_ONLY)
-    def search(question: _Question, k: _Count = DEFAULT_K) -> dict[str, Any]:
+    def search(question: _Question, k: _Count = usual) -> dict[str, Any]:
         """Finds passages for a question, the most relevant first, each with its probability of relevance."""
         with _plain_errors():
             scored = score(pipeline, question, k=k)
         return {"documents": [document_fields(document) for document in by_relevance(scored)]}
 
     @server.tool(title="Ask the documents", annotations=_READ_ONLY)
-    async def ask(question: _Question, k: _Count = DEFAULT_K) -> dict[str, Any]:
+    async def ask(question: _Question, k: _Count = usual) -> dict[str, Any]:
         """Answers a question from the documents and cites, by rank, those that bear the answer out."""
         with _plain_errors():
             answer = await streaming.answer_async(asking(pipeline, Chat(question), None, k, DEFAULT_NEW_TOKENS))

@@ -19,6 +19,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "usage": dict(answer.usage),
         "models": dict(answer.models),
         "finish_reason": answer.finish_reason,
+        "shortened": answer.shortened,
     }
 
 

@@ -13,9 +13,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class MixedEmbeddings:
-    """What the LLM reads: `embeddings` (batch, length, h₂) padded on the left, `mask` (batch, length).
+    """What the LLM reads: `embeddings` (batch, length, h₂) in its dtype, padded on the left; `mask` (batch, length), 1
+    where they are real.
 
-    `openings` are the ids that each row begins with, behind its padding, and that many prompts begin with alike.
+    `openings` are token ids at the start of each row, after its padding, that many prompts share. An engine may keep
+    their keys and values, or ignore them.
     """
 
     embeddings: Tensor

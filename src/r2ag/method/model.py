@@ -65,13 +65,9 @@ class R2AGModel(nn.Module):
 
     def answer_logits(self, mixed: MixedEmbeddings, count: int) -> Tensor:
         """Next-token logits at the last `count` positions only, fp32, (batch, count, vocabulary)."""
-        # What an LLM that learns has read once, it would read otherwise after the next step.
+        # Cached openings are wrong once training changes the weights.
         learns = any(parameter.requires_grad for parameter in self.llm.parameters())
-        unread = (
-            Unread(mixed.embeddings, mixed.mask, mixed.positions, None)
-            if learns
-            else self._openings.behind(mixed, adds=False)
-        )
+        unread = Unread.whole(mixed) if learns else self._openings.behind(mixed, adds=False)
         logits: Tensor = self.llm(**unread.arguments, logits_to_keep=count, use_cache=False).logits
         return logits.float()
 

@@ -37,7 +37,7 @@ class Unread:
     """What is left to read of a batch of prompts.
 
     `embeddings` (batch, length, h₂); `mask` (batch, opening + length), `positions` (batch, length); `cache` holds what
-    has been read, None where that is nothing.
+    has been read, None if nothing has been read.
     """
 
     embeddings: Tensor

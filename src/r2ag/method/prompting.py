@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from r2ag.errors import InputError
 from r2ag.method.plain_text import PlainTextTokenizer
@@ -172,14 +172,20 @@ class PromptBuilder:
 
     @property
     def end_of_turn(self) -> int:
-        """The token that ends an answer: what the chat template writes after one, else the end-of-text token."""
+        """The token that ends an answer: what the chat template writes after one, else the end-of-text token.
+
+        Raises:
+            InputError: the tokenizer has neither.
+        """
         if self._uses_chat:
             rendered = self._render([Turn("user", "q"), Turn("assistant", "ANSWERMARK")], generate=False)
             tail = self.tokenizer.encode(rendered.split("ANSWERMARK")[-1], add_special_tokens=False)
             special = [token for token in tail if token in self._plain.forbidden]
             if special:
                 return int(special[0])
-        return cast("int", self.tokenizer.eos_token_id)
+        if self.tokenizer.eos_token_id is None:
+            raise InputError("Nothing ends an answer: the tokenizer has no end-of-text token; choose another LLM.")
+        return int(self.tokenizer.eos_token_id)
 
     @property
     def _uses_chat(self) -> bool:
@@ -192,7 +198,7 @@ class PromptBuilder:
         return self._plain.encode(to_slot), self._plain.encode(from_slot)
 
     def _frame(self, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int], int]:
-        """Ids before the first document and after the last one, and how many of the first any question leaves alone."""
+        """Ids before the first document, ids after the last one, and how many leading ids every question shares."""
         head = _fill(self.template.head, question)
         tail = _fill(self.template.tail, question)
         cue = self._plain.encode(self.template.answer_cue)

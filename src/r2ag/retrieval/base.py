@@ -13,9 +13,11 @@ from r2ag.types import Document
 
 @dataclass(frozen=True)
 class Found:
-    """Documents sorted by the finder's score, best first. An adapter reads scores only as features that it names.
+    """Documents sorted by the finder's score, best first.
 
-    vectors: float32, shape (k, dimension), from the encoder that `encoder` recognises; None if the finder has none.
+    scores: the finder's, of any scale. The adapter doesn't read them: scores that it was trained with as features go
+    into `Document.scores`. vectors: float32, shape (k, dimension), made by the encoder that `encoder` identifies
+    (`Probe.of(encoder)`); without both, the adapter's encoder encodes the documents at each question.
     """
 
     documents: tuple[Document, ...]
@@ -28,13 +30,17 @@ class Found:
 
 
 class Finder(Protocol):
-    """Finds documents for a question. It does not own its store: close the store where it was opened."""
+    """Finds documents for a question. It does not own its store: close the store where it was opened.
+
+    A Pipeline calls it from one thread at a time, the server from several.
+    """
 
     def find(self, question: str, k: int, where: str | None = None) -> Found:
         """At most k documents, best first; fewer or none if no more match.
 
         Args:
-            where: a condition that the documents must meet, as in r2ag.store.where.
+            where: a condition that the documents must meet, as in r2ag.store.where; a finder that knows no conditions
+                raises InputError for one.
 
         Raises:
             InputError: `where` can't be read, or there is nothing to search.

@@ -9,8 +9,10 @@ from r2ag.answering.follow_ups import Exchange
 from r2ag.encoder.encoder import TextEncoder
 from r2ag.engines.base import AnswerWriter
 from r2ag.engines.batch import Batch
+from r2ag.engines.transformers import TransformersEngine
 from r2ag.engines.vllm import VLLMEngine
 from r2ag.engines.writing import Sampling
+from r2ag.errors import InputError
 from r2ag.io.as_dict import answer_fields
 from r2ag.method.prompting import check_question
 from r2ag.pipeline import Pipeline
@@ -60,13 +62,15 @@ class Service:
             uploads: the folder for uploaded documents; None is the store's own.
 
         Raises:
-            InputError: the LLM can't write several answers side by side.
+            InputError: the LLM can't write several answers side by side, or the engine is not one of this package.
         """
         limits, metrics = limits or Limits(), Metrics()
         engine = pipeline.reader.engine
         batch = Batch(pipeline.reader.model.llm) if engine.has_llm else None
         thread = ModelThread(batch, limits.batch)
         elsewhere = engine if isinstance(engine, VLLMEngine) else None
+        if not isinstance(engine, TransformersEngine | VLLMEngine):
+            raise InputError("The server has LLMs of its own or vLLM's, and this pipeline has another engine.")
         slots = Slots(limits)
         library = None
         if store is not None:
@@ -169,4 +173,4 @@ class Service:
             shown = (source, "") if are_given else (document_id(source), Path(source).name)
             document["id"], document["source"] = shown
         fields["timings_ms"] = {name: round(ms, 2) for name, ms in answer.timings_ms.items()}
-        return AnswerFacts(**fields, shortened=answer.shortened, has_attention=self.elsewhere is None)
+        return AnswerFacts(**fields, has_attention=self.elsewhere is None)

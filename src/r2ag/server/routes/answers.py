@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -25,6 +26,7 @@ from r2ag.server.routes import MODEL, PLAIN_MODEL, CurrentService, check_model, 
 from r2ag.server.service import Service
 from r2ag.types import Answer
 
+logger = logging.getLogger(__name__)
 router = APIRouter(tags=["answers"])
 _Fields = dict[str, Any]
 _STREAM: dict[int | str, _Fields] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
@@ -165,5 +167,8 @@ async def _lines(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
         async for event in events:
             yield f"data: {json.dumps(event)}\n\n"
     except Exception as error:
-        yield f"data: {json.dumps(error_body(as_api_error(error)))}\n\n"
+        told = as_api_error(error)
+        if told.status >= 500:
+            logger.exception("A stream failed.")
+        yield f"data: {json.dumps(error_body(told))}\n\n"
     yield "data: [DONE]\n\n"
