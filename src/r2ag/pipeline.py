@@ -125,9 +125,8 @@ class Pipeline:
         from r2ag.store import AnyStore
 
         if isinstance(source, str) or not (isinstance(source, AnyStore) or callable(getattr(source, "find", None))):
-            raise InputError(
-                f"A pipeline uses a store (Store.open) or a finder, and {type(source).__name__} is neither."
-            )
+            kind = type(source).__name__
+            raise InputError(f"A pipeline uses a store (Store.open) or a finder, and {kind} is neither.")
         with self._turn:  # a store compares its encoder with this one, which encodes
             self.finder = DenseFinder(source, self.encoder) if isinstance(source, AnyStore) else source
 
