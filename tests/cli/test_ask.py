@@ -14,7 +14,18 @@ from tests.corpus.conftest import pdf
 
 needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the shipped adapter is not there yet")
 
-FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models", "finish_reason"]
+FIELDS = [
+    "question",
+    "answer",
+    "abstained",
+    "citations",
+    "documents",
+    "timings_ms",
+    "usage",
+    "models",
+    "finish_reason",
+    "shortened",
+]
 DOCUMENT_FIELDS = ["rank", "source", "section", "place", "title", "text", "features", "relevance_probability", "used"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from r2ag.adapter.adapter import Adapter
+from r2ag.training.checkpoints import whole_checkpoints
 from tests.cli.conftest import Command, Tiny
 
 
@@ -117,7 +118,7 @@ def test_ctrl_c_in_training_loses_nothing(r2ag: Command, tiny: Tiny, tmp_path: P
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while not any(tmp_path.glob("out-run/checkpoint-*/trainer_state.json")) and process.poll() is None:
+    while not whole_checkpoints(tmp_path / "out-run") and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said, errors = process.communicate(timeout=120)
