@@ -14,7 +14,8 @@ from tests.corpus.conftest import pdf
 
 needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the shipped adapter is not there yet")
 
-FIELDS = [
+FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models"]
+FIELDS += ["finish_reason", "shortened"]
     "question",
     "answer",
     "abstained",
