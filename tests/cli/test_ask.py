@@ -16,17 +16,6 @@ needs_shipped_adapter = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the 
 
 FIELDS = ["question", "answer", "abstained", "citations", "documents", "timings_ms", "usage", "models"]
 FIELDS += ["finish_reason", "shortened"]
-    "question",
-    "answer",
-    "abstained",
-    "citations",
-    "documents",
-    "timings_ms",
-    "usage",
-    "models",
-    "finish_reason",
-    "shortened",
-]
 DOCUMENT_FIELDS = ["rank", "source", "section", "place", "title", "text", "features", "relevance_probability", "used"]
 
 
