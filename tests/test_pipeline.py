@@ -412,3 +412,8 @@ def test_an_engine_of_ones_own_generates():
         for engine in (TransformersEngine, Shouting)
     ]
     assert said[1] == said[0].upper() + "!"
+
+
+def test_two_engines_at_once_are_refused():
+    with pytest.raises(InputError, match="engine_url and new_engine both name what generates"):
+        Pipeline.from_pretrained(engine_url="http://127.0.0.1:9/v1", new_engine=TransformersEngine)

@@ -82,7 +82,7 @@ class Pipeline:
         dtype: torch.dtype | None = None,
         threshold: float | None = None,
         engine_url: str | None = None,
-        new_engine: NewEngine = TransformersEngine,
+        new_engine: NewEngine | None = None,
     ) -> Pipeline:
         """Loads an adapter (the shipped one by default) with the LLM and the encoder that it was trained with.
 
@@ -93,16 +93,19 @@ class Pipeline:
             engine_url: a vLLM server that generates, as in http://127.0.0.1:8001/v1; of the LLM, no more than the
                 embedding layer is then loaded. None generates in this process.
             new_engine: makes the engine in this process; called with the LLM, the tokenizer and the end-of-turn token.
+                None is TransformersEngine.
 
         Raises:
             InputError: one of them can't be had, or they don't belong together, or the threshold is no probability.
             EngineError: the engine can't be reached.
         """
+        if engine_url is not None and new_engine is not None:
+            raise InputError("engine_url and new_engine both name what generates; give one of them.")
         loaded = Adapter.from_pretrained(adapter or PRETRAINED).with_threshold(threshold)
         encoder = load_encoder(loaded, retriever, device)
         if engine_url is not None:
             return cls(Reader.at_engine(loaded, engine_url, llm), encoder)
-        return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded, new_engine), encoder)
+        return cls(Reader(*load_adapted(loaded, llm, dtype, device), loaded, new_engine or TransformersEngine), encoder)
 
     def add(self, documents: Sequence[Document | str]) -> None:
         """Encodes documents and holds them for later questions; a text becomes a Document without a title.

@@ -165,14 +165,6 @@ def document_ids(empty: Prompt, prompt: Prompt) -> list[tuple[int, ...]]:
     return texts[::-1]
 
 
-def test_a_limit_for_each_document():
-    built = builder()
-    documents = [Document("It fell. " * length) for length in (1, 30, 200)]
-    prompt = built.build(QUESTION, documents, 10_000, max_document_tokens=12)
-    assert len(prompt) < 150
-    assert prompt.shortened == 2
-
-
 def test_without_room_for_the_documents_the_question_is_refused():
     built, documents = builder(), some_documents(3)
     fixed = len(built.build(QUESTION, [Document("")] * 3, 10_000))

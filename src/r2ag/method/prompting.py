@@ -122,7 +122,6 @@ class PromptBuilder:
         documents: Sequence[Document],
         max_tokens: int,
         history: Sequence[Turn] = (),
-        max_document_tokens: int | None = None,
     ) -> Prompt:
         """The prompt in at most `max_tokens` tokens; documents are shortened evenly, nothing else is.
 
@@ -143,7 +142,6 @@ class PromptBuilder:
                 "ask a shorter question, or with fewer documents."
             )
         cap = _even_cap([len(text) for text in texts], room)
-        cap = cap if max_document_tokens is None else min(cap, max_document_tokens)
         ids, positions, spans = list(before), [], []
         for (to_slot, from_slot), text in zip(labels, texts, strict=True):
             ids += to_slot

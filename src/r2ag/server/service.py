@@ -66,11 +66,15 @@ class Service:
         """
         limits, metrics = limits or Limits(), Metrics()
         engine = pipeline.reader.engine
+        # In this process the server's own batch writes the answers, past an engine's `generate`.
+        if type(engine) is not TransformersEngine and not isinstance(engine, VLLMEngine):
+            raise InputError(
+                f"The server can't use this pipeline's engine, {type(engine).__name__}: it generates by itself or with "
+                "vLLM; give it a pipeline without new_engine."
+            )
         batch = Batch(pipeline.reader.model.llm) if engine.has_llm else None
         thread = ModelThread(batch, limits.batch)
         elsewhere = engine if isinstance(engine, VLLMEngine) else None
-        if not isinstance(engine, TransformersEngine | VLLMEngine):
-            raise InputError("The server has LLMs of its own or vLLM's, and this pipeline has another engine.")
         slots = Slots(limits)
         library = None
         if store is not None:
